@@ -1,0 +1,144 @@
+"""Every failure that a caller can cause or must be told about, one class a fact.
+
+    HoldfastError
+      InvalidRequest            it is well formed, but makes no sense
+        NothingToUpdate
+        UnknownAgent
+        UnknownCustomer
+      NotAuthenticated
+      InsufficientPermissions
+      NotFound
+        TicketNotFound
+        CustomerNotFound
+      Conflict                  it makes sense, but not now
+        IllegalTransition
+        TicketIsClosed
+        IdempotencyKeyReused
+      TooManyRequests
+      PayloadTooLarge
+      Unavailable               a part that the call needs is down; try again
+        EngineUnavailable
+        DatabaseUnavailable
+      NewerDatabase
+
+Each edge (HTTP, socket, stanza, workflow) translates them once, into its own words.
+The text of an error is a sentence that says what to do. It never quotes a message of a
+customer: Temporal keeps failure messages as plain text.
+"""
+
+from typing import ClassVar
+
+
+class HoldfastError(Exception):
+    """Base of all. `code` is for programs, `str(error)` for people."""
+
+    code: ClassVar[str] = "error"
+    sentence: ClassVar[str] = "Something went wrong."
+
+    def __init__(self, sentence: str | None = None) -> None:
+        super().__init__(sentence or self.sentence)
+
+
+class InvalidRequest(HoldfastError):
+    code = "invalid"
+    sentence = "The request makes no sense."
+
+
+class NothingToUpdate(InvalidRequest):
+    code = "nothing_to_update"
+    sentence = "No updates provided"
+
+
+class UnknownAgent(InvalidRequest):
+    code = "unknown_agent"
+    sentence = (
+        "There is no such agent. An agent exists from its first call, or by `holdfast agent add`."
+    )
+
+
+class UnknownCustomer(InvalidRequest):
+    code = "unknown_customer"
+    sentence = "There is no customer with this internal_id. Leave it empty to make a new one."
+
+
+class NotAuthenticated(HoldfastError):
+    code = "unauthorized"
+    sentence = "Invalid authentication token"
+
+
+class InsufficientPermissions(HoldfastError):
+    code = "forbidden"
+    sentence = "Insufficient permissions"
+
+
+class NotFound(HoldfastError):
+    code = "not_found"
+    sentence = "Not found"
+
+
+class TicketNotFound(NotFound):
+    sentence = "Ticket not found"
+
+
+class CustomerNotFound(NotFound):
+    sentence = "Customer not found"
+
+
+class Conflict(HoldfastError):
+    code = "conflict"
+    sentence = "This is not possible now."
+
+
+class IllegalTransition(Conflict):
+    code = "illegal_transition"
+    sentence = "The ticket cannot change in this way."
+
+
+class TicketIsClosed(Conflict):
+    code = "closed"
+    sentence = "The ticket is closed, which is final. Open a new ticket to go on."
+
+
+class IdempotencyKeyReused(Conflict):
+    code = "idempotency_key_reused"
+    sentence = "This Idempotency-Key was used with another request. Use a new key."
+
+
+class TooManyRequests(HoldfastError):
+    """`retry_after`: seconds until the next request is welcome."""
+
+    code = "too_many_requests"
+    sentence = "Too many requests. Wait and try again."
+
+    def __init__(self, retry_after: int, sentence: str | None = None) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+class PayloadTooLarge(HoldfastError):
+    code = "too_large"
+    sentence = "The request is too large."
+
+
+class Unavailable(HoldfastError):
+    """`retry_after`: seconds after which it is worth trying again."""
+
+    code = "unavailable"
+    sentence = "A part of the service is not reachable. Try again shortly."
+    retry_after: ClassVar[int] = 2
+
+
+class EngineUnavailable(Unavailable):
+    sentence = "The workflow engine is not reachable, nothing was changed for certain. Try again."
+
+
+class DatabaseUnavailable(Unavailable):
+    sentence = "The database is not reachable, nothing was stored for certain. Try again."
+
+
+class NewerDatabase(HoldfastError):
+    code = "newer_database"
+    sentence = (
+        "The database was used by a newer Holdfast. Start that version again, "
+        "or point DATABASE_URL (or HOLDFAST_DATA) at another database."
+    )

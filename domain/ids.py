@@ -1,0 +1,69 @@
+"""Ids as people and clients see them. Inside, every id but the ticket's number is a UUID."""
+
+import re
+from typing import NewType
+from uuid import UUID, uuid4, uuid5
+
+from domain.errors import CustomerNotFound, TicketNotFound
+
+TicketNumber = NewType("TicketNumber", int)
+TicketRef = UUID | TicketNumber
+
+_HEX = re.compile(r"[0-9a-f]{32}")
+_NUMBER = re.compile(r"#?([0-9]{1,18})")
+_LARGEST_NUMBER = 2**63 - 1
+_CUSTOMER_NAMES = UUID("6f1c6bb4-8d0c-4b8e-9d4e-0d9a5d7c2a11")
+
+
+def ticket_id_text(ticket_id: UUID) -> str:
+    return f"tkt_{ticket_id.hex}"
+
+
+def message_id_text(message_id: UUID) -> str:
+    return f"msg_{message_id.hex}"
+
+
+def customer_id_text(customer_id: UUID) -> str:
+    return f"cust_{customer_id.hex}"
+
+
+def parse_ticket_ref(text: str) -> TicketRef:
+    """Read any of the three spellings of a ticket's id: `tkt_` + 32 hex, a UUID, a number.
+
+    Raises TicketNotFound for anything else: what cannot be an id names no ticket.
+    """
+    number = _NUMBER.fullmatch(text)
+    if number and number.group(1).isascii():
+        return TicketNumber(min(int(number.group(1)), _LARGEST_NUMBER))
+    found = _uuid(text.removeprefix("tkt_"))
+    if found is None:
+        raise TicketNotFound
+    return found
+
+
+def parse_customer_id(text: str) -> UUID:
+    """Read `cust_` + 32 hex. Raises CustomerNotFound for anything else."""
+    found = _uuid(text.removeprefix("cust_")) if text.startswith("cust_") else None
+    if found is None:
+        raise CustomerNotFound
+    return found
+
+
+def new_id() -> UUID:
+    return uuid4()
+
+
+def customer_id_from_subject(subject: str) -> UUID:
+    """The customer for whom a token speaks: `cust_…` is the id itself, any other name maps to one.
+
+    The mapping is fixed, so that two first requests of one person meet in one customer.
+    """
+    try:
+        return parse_customer_id(subject)
+    except CustomerNotFound:
+        return uuid5(_CUSTOMER_NAMES, subject)
+
+
+def _uuid(text: str) -> UUID | None:
+    plain = text.lower().replace("-", "")
+    return UUID(plain) if _HEX.fullmatch(plain) else None

@@ -1,0 +1,27 @@
+"""Names that two processes, or a process and its operators, must agree on."""
+
+from uuid import UUID
+
+TASK_QUEUE_THREADS = "threads"
+
+TICKET_WORKFLOW = "Ticket"
+NUDGE = "nudge"
+"""The empty signal that says "look": it carries no data, so losing or doubling one is harmless."""
+CHANGE = "change"
+PROCESS = "get_process"
+
+STATUS_ATTRIBUTE = "HoldfastStatus"
+CHANNEL_ATTRIBUTE = "HoldfastChannel"
+PRIORITY_ATTRIBUTE = "HoldfastPriority"
+AGENT_ATTRIBUTE = "HoldfastAgent"
+SEARCH_ATTRIBUTES = (STATUS_ATTRIBUTE, CHANNEL_ATTRIBUTE, PRIORITY_ATTRIBUTE, AGENT_ATTRIBUTE)
+"""All of Temporal's type Keyword."""
+
+THREADS_CHANNEL = "holdfast_threads"
+"""PostgreSQL NOTIFY channel; the payload is one thread id, nothing else."""
+KEYS_CHANNEL = "holdfast_keys"
+"""PostgreSQL NOTIFY channel: the service keys have changed; the payload is empty."""
+
+
+def ticket_workflow_id(ticket_id: UUID) -> str:
+    return f"ticket/{ticket_id}"

@@ -1,0 +1,49 @@
+"""Who is calling, as established from a token and nothing else."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    CUSTOMER = "customer"
+    AGENT = "agent"
+    ADMIN = "admin"
+    SERVICE = "service"
+
+
+class Scope(StrEnum):
+    TICKETS = "tickets"
+    XMPP = "xmpp"
+    HANDOFF = "handoff"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A caller: a person with a JWT, or a back end with a service key.
+
+    `id` is the token's `sub`, or the key's id. Two principals are the same caller if and only
+    if `role`-independent `key` is equal: rate limits and Idempotency-Keys are counted by it.
+    """
+
+    role: Role
+    id: str
+    name: str = ""
+    email: str = ""
+    scopes: frozenset[Scope] = field(default_factory=frozenset)
+
+    @property
+    def key(self) -> str:
+        return f"{'key' if self.role is Role.SERVICE else 'user'}:{self.id}"
+
+    @property
+    def is_staff(self) -> bool:
+        return self.role in (Role.AGENT, Role.ADMIN)
+
+    @property
+    def acts_for_others(self) -> bool:
+        """Service keys and admins may say who wrote a message and which agent acts."""
+        return self.role in (Role.ADMIN, Role.SERVICE)
+
+    def has(self, scope: Scope) -> bool:
+        return scope in self.scopes or Scope.ADMIN in self.scopes
