@@ -1,0 +1,64 @@
+"""Agents: they exist from their first call, or because an operator added them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store.tables import Agent
+
+
+@dataclass(frozen=True, slots=True)
+class AgentInfo:
+    id: str
+    name: str
+    email: str | None
+    created_at: datetime
+    last_seen_at: datetime | None
+    """None for one who was added and has not called yet."""
+
+
+async def add(session: AsyncSession, agent_id: str, name: str, email: str | None = None) -> bool:
+    """Add an agent who has not called yet. False when the agent exists; nothing changes then."""
+    added = await session.scalar(
+        insert(Agent)
+        .values(id=agent_id, name=name, email=email, created_at=func.now())
+        .on_conflict_do_nothing(index_elements=[Agent.id])
+        .returning(Agent.id)
+    )
+    return added is not None
+
+
+async def seen(session: AsyncSession, agent_id: str, name: str, email: str) -> None:
+    """Note that an agent called. A name or e-mail that the token leaves empty stays as it was."""
+    row = insert(Agent).values(
+        id=agent_id,
+        name=name,
+        email=email or None,
+        created_at=func.now(),
+        last_seen_at=func.now(),
+    )
+    await session.execute(
+        row.on_conflict_do_update(
+            index_elements=[Agent.id],
+            set_={
+                "name": func.coalesce(func.nullif(row.excluded.name, ""), Agent.name),
+                "email": func.coalesce(row.excluded.email, Agent.email),
+                "last_seen_at": row.excluded.last_seen_at,
+            },
+        )
+    )
+
+
+async def exists(session: AsyncSession, agent_id: str) -> bool:
+    found = await session.scalar(select(Agent.id).where(Agent.id == agent_id))
+    return found is not None
+
+
+async def get(session: AsyncSession, agent_id: str) -> AgentInfo | None:
+    row = await session.get(Agent, agent_id)
+    if row is None:
+        return None
+    return AgentInfo(row.id, row.name, row.email, row.created_at, row.last_seen_at)

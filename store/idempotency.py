@@ -1,0 +1,60 @@
+"""The first answer to a request, given again to whoever asks with the same key."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.errors import IdempotencyKeyReused
+from store.tables import IdempotencyKey
+
+KEPT_FOR = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: str
+
+
+async def claim(session: AsyncSession, caller: str, key: str, fingerprint: bytes) -> Answer | None:
+    """Take a key for this transaction, or return the answer that was given to it before.
+
+    Whoever comes second waits until the first has committed. Raises IdempotencyKeyReused when
+    the key was used for a request with another fingerprint.
+    """
+    claimed = await session.scalar(
+        insert(IdempotencyKey)
+        .values(caller=caller, key=key, fingerprint=fingerprint, created_at=func.now())
+        .on_conflict_do_nothing()
+        .returning(IdempotencyKey.key)
+    )
+    if claimed is not None:
+        return None
+    row = (
+        await session.execute(
+            select(IdempotencyKey).where(IdempotencyKey.caller == caller, IdempotencyKey.key == key)
+        )
+    ).scalar_one()
+    if row.fingerprint != fingerprint:
+        raise IdempotencyKeyReused
+    if row.status is None or row.body is None:
+        raise RuntimeError("an idempotency key was committed without its answer")
+    return Answer(row.status, row.body)
+
+
+async def keep(session: AsyncSession, caller: str, key: str, answer: Answer) -> None:
+    """Keep the answer to a claimed key, in the transaction that made it true."""
+    await session.execute(
+        update(IdempotencyKey)
+        .where(IdempotencyKey.caller == caller, IdempotencyKey.key == key)
+        .values(status=answer.status, body=answer.body)
+    )
+
+
+async def forget_old(session: AsyncSession) -> None:
+    await session.execute(
+        delete(IdempotencyKey).where(IdempotencyKey.created_at < func.now() - KEPT_FOR)
+    )

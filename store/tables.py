@@ -1,0 +1,185 @@
+"""The tables. Migrations make them; these classes say what is in them."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Computed, DateTime, ForeignKey, Identity, LargeBinary, Text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Table(DeclarativeBase):
+    """Base of all tables; every instant is stored with its time zone."""
+
+    type_annotation_map = {  # noqa: RUF012  SQLAlchemy reads it as a plain dictionary
+        str: Text,
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        list[dict[str, Any]]: JSONB,
+        list[str]: ARRAY(Text),
+        bytes: LargeBinary,
+    }
+
+
+class Thread(Table):
+    """The head of one log: how far it was written, and how far its workflow has looked.
+
+    All that changes with every message stands here and not in the ticket, so that the busiest
+    write touches a row with few indexes.
+    """
+
+    __tablename__ = "threads"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    open: Mapped[bool]
+    last_seq: Mapped[int]
+    handled_seq: Mapped[int]
+    nudge_due_at: Mapped[datetime]
+    """When the relay should nudge, if the workflow is still behind by then."""
+    last_message_at: Mapped[datetime]
+    last_agent_seq: Mapped[int | None]
+    """The newest public message by an agent, so that polling for it costs one row."""
+    updated_at: Mapped[datetime]
+    revision: Mapped[int] = mapped_column(BigInteger)
+    """The transaction that changed the thread or its ticket last; see `store.feed`."""
+
+
+class Message(Table):
+    """One entry of a log: a public message, a private note, or a system event."""
+
+    __tablename__ = "messages"
+
+    thread_id: Mapped[UUID] = mapped_column(ForeignKey("threads.id"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[UUID]
+    author: Mapped[str]
+    author_id: Mapped[str | None]
+    author_name: Mapped[str | None]
+    visibility: Mapped[str]
+    content: Mapped[str]
+    content_type: Mapped[str]
+    event: Mapped[dict[str, Any] | None]
+    meta: Mapped[dict[str, Any]] = mapped_column("metadata")
+    attachments: Mapped[list[dict[str, Any]]]
+    source: Mapped[str | None]
+    external_id: Mapped[str | None]
+    created_at: Mapped[datetime]
+    search: Mapped[str] = mapped_column(
+        TSVECTOR, Computed("to_tsvector('simple', content)", persisted=True), deferred=True
+    )
+
+
+class Customer(Table):
+    """A person who writes to us, however many channels they use."""
+
+    __tablename__ = "customers"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str | None]
+    email: Mapped[str | None]
+    created_at: Mapped[datetime]
+
+
+class CustomerIdentity(Table):
+    """By what name a customer is known on a channel."""
+
+    __tablename__ = "customer_identities"
+
+    channel: Mapped[str] = mapped_column(primary_key=True)
+    identity: Mapped[str] = mapped_column(primary_key=True)
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey("customers.id"))
+
+
+class Ticket(Table):
+    """Where a ticket stands. Its lifecycle is written by its workflow alone."""
+
+    __tablename__ = "tickets"
+
+    id: Mapped[UUID] = mapped_column(ForeignKey("threads.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey("customers.id"))
+    channel: Mapped[str]
+    channel_identity: Mapped[str | None]
+    origin_platform_id: Mapped[str | None]
+    is_bot_handoff: Mapped[bool]
+    subject: Mapped[str]
+    tags: Mapped[list[str]]
+    status: Mapped[str]
+    priority: Mapped[str]
+    assigned_agent_id: Mapped[str | None]
+    snoozed_until: Mapped[datetime | None]
+    auto_close_at: Mapped[datetime | None]
+    deadlines: Mapped[dict[str, Any]]
+    breached: Mapped[bool]
+    version: Mapped[int]
+    """How often the workflow has written the lifecycle; see `store.tickets.record`."""
+    last_cause: Mapped[str | None]
+    follow_up_of: Mapped[UUID | None]
+    created_at: Mapped[datetime]
+    search: Mapped[str] = mapped_column(
+        TSVECTOR, Computed("to_tsvector('simple', subject)", persisted=True), deferred=True
+    )
+
+
+class TicketTally(Table):
+    """Changes to the number of tickets of each kind; their sum is the number.
+
+    Written by a trigger, one row a change, so that writers never wait for each other;
+    the worker folds them together now and then.
+    """
+
+    __tablename__ = "ticket_tallies"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    status: Mapped[str]
+    priority: Mapped[str]
+    channel: Mapped[str]
+    assigned_agent_id: Mapped[str | None]
+    change: Mapped[int]
+
+
+class Agent(Table):
+    __tablename__ = "agents"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    email: Mapped[str | None]
+    created_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime | None]
+
+
+class ServiceKey(Table):
+    """A back end's key, as a hash: the key itself was shown once."""
+
+    __tablename__ = "service_keys"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    key_hash: Mapped[bytes]
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class IdempotencyKey(Table):
+    """The first answer to a request, for those who ask again with the same key."""
+
+    __tablename__ = "idempotency_keys"
+
+    caller: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[bytes]
+    status: Mapped[int | None]
+    body: Mapped[str | None]
+    created_at: Mapped[datetime]
+
+
+class EngineState(Table):
+    """Which Temporal namespace holds our workflows; one row."""
+
+    __tablename__ = "engine_state"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    namespace_id: Mapped[str]

@@ -1,0 +1,388 @@
+"""The protocol between the log and the workflows.
+
+A thread's row holds `last_seq`, how far the log is written, and `handled_seq`, how far the
+thread's workflow has looked. Two operations move them, each under the lock of that row:
+
+- `append` writes the next entry. It reports whether the workflow was asleep, that is whether
+  `handled_seq` equalled `last_seq` before; if so the caller nudges the workflow after the commit.
+- `advance` records how far the workflow has looked and returns what follows. The workflow
+  sleeps only when nothing follows.
+
+System events are written by workflows, or about what is none of their business: they need no
+look, and neither operation makes a workflow wait for one.
+
+Invariant: **whenever a committed entry is not handled, its workflow is awake, or somebody has
+just learned that it must be nudged, or the relay will nudge it when `nudge_due_at` has passed.**
+
+Why it holds: both operations lock the row, so they happen in some order. An append that comes
+before the advance which would put the workflow to sleep is seen by that advance. One that
+comes after finds `handled_seq == last_seq` and reports it. If the one who learned of it dies
+before nudging, the row stays behind, and `overdue` returns it to the relay. A nudge carries no
+data: a lost, doubled or late one costs a look, never an entry.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Uuid, bindparam, cast, func, select, text, true
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.errors import NotFound
+from domain.ids import new_id
+from domain.models import AuthorKind, Head, ThreadKind, ThreadRef, Visibility
+from domain.names import THREADS_CHANNEL
+from store.tables import Message, Thread
+
+NUDGE_GRACE = timedelta(seconds=2)
+"""How long a nudge may take before the relay sends one of its own."""
+
+HEADS_LIMIT = 200
+"""At most so many heads a look: they are kept in the workflow's history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An entry to be appended. `source` and `external_id` together name it to the sender."""
+
+    author: AuthorKind
+    content: str
+    author_id: str | None = None
+    author_name: str | None = None
+    visibility: Visibility = Visibility.PUBLIC
+    content_type: str = "text"
+    event: dict[str, Any] | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    attachments: list[dict[str, Any]] = field(default_factory=list)
+    source: str | None = None
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a log, as it was written."""
+
+    thread_id: UUID
+    seq: int
+    id: UUID
+    author: AuthorKind
+    author_id: str | None
+    author_name: str | None
+    visibility: Visibility
+    content: str
+    content_type: str
+    event: dict[str, Any] | None
+    metadata: dict[str, Any]
+    attachments: list[dict[str, Any]]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A thread's row, locked until the transaction ends."""
+
+    id: UUID
+    open: bool
+    last_seq: int
+    handled_seq: int
+
+    @property
+    def asleep(self) -> bool:
+        return self.handled_seq == self.last_seq
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What `append` did: `created` is false when the entry was there already."""
+
+    id: UUID
+    thread_id: UUID
+    seq: int
+    created_at: datetime
+    created: bool
+    nudge: bool
+
+
+async def create(session: AsyncSession, thread_id: UUID, kind: ThreadKind) -> Locked:
+    """Make an empty thread, which nobody else can see before the commit."""
+    await session.execute(_CREATE, {"id": thread_id, "kind": kind})
+    return Locked(thread_id, open=True, last_seq=0, handled_seq=0)
+
+
+async def lock(
+    session: AsyncSession, thread_id: UUID, missing: type[NotFound] = NotFound
+) -> Locked:
+    """Lock a thread until the end of the transaction. Raises `missing` if there is none."""
+    row = (await session.execute(_LOCK, {"id": thread_id})).one_or_none()
+    if row is None:
+        raise missing
+    return Locked(row.id, row.open, row.last_seq, row.handled_seq)
+
+
+async def find(session: AsyncSession, source: str, external_id: str) -> Appended | None:
+    """The entry that the sender calls `external_id`, if it was appended before."""
+    row = (
+        await session.execute(_FIND, {"source": source, "external_id": external_id})
+    ).one_or_none()
+    if row is None:
+        return None
+    return Appended(row.id, row.thread_id, row.seq, row.created_at, created=False, nudge=False)
+
+
+async def append(session: AsyncSession, thread: Locked, draft: Draft) -> Appended:
+    """Write the next entry of a locked thread; see the protocol above.
+
+    System events need no look by the workflow: one that follows a handled entry is handled.
+
+    An entry whose `(source, external_id)` is in the log already is not written again: the first
+    one is returned, whichever thread it stands in.
+    """
+    if draft.source is not None and draft.external_id is not None:
+        # Two threads can be given one external id at the same instant: their rows do not keep
+        # them apart, this lock does.
+        await session.execute(_LOCK_NAME, {"name": f"{draft.source}/{draft.external_id}"})
+        known = await find(session, draft.source, draft.external_id)
+        if known is not None:
+            return known
+    message_id = new_id()
+    seq = thread.last_seq + 1
+    by_system = draft.author is AuthorKind.SYSTEM
+    by_agent = draft.author is AuthorKind.AGENT and draft.visibility is Visibility.PUBLIC
+    created_at = await session.scalar(
+        _APPEND,
+        {
+            "thread_id": thread.id,
+            "seq": seq,
+            "id": message_id,
+            "author": draft.author,
+            "author_id": draft.author_id,
+            "author_name": draft.author_name,
+            "visibility": draft.visibility,
+            "content": draft.content,
+            "content_type": draft.content_type,
+            "event": draft.event,
+            "metadata": draft.metadata,
+            "attachments": draft.attachments,
+            "source": draft.source,
+            "external_id": draft.external_id,
+            "by_agent": by_agent,
+            "by_system": by_system,
+        },
+    )
+    if created_at is None:
+        raise RuntimeError("an INSERT with RETURNING returned nothing")
+    nudge = thread.asleep and not by_system
+    return Appended(message_id, thread.id, seq, created_at, created=True, nudge=nudge)
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """Where the workflow now stands, and what it has still to look at."""
+
+    cursor: int
+    heads: Sequence[Head]
+
+
+async def advance(session: AsyncSession, thread: Locked, cursor: int) -> Advanced:
+    """Record that a locked thread's workflow has looked at all up to `cursor`.
+
+    Returns what follows, at most HEADS_LIMIT heads. Empty means: sleep. The cursor passes the
+    system events that come next. A cursor behind `handled_seq` is that of a
+    worker which died before it could remember what it had done: it goes on from there.
+    """
+    cursor = max(cursor, thread.handled_seq)
+    heads: list[Head] = []
+    if thread.last_seq > cursor:
+        rows = await session.execute(_HEADS, {"id": thread.id, "cursor": cursor})
+        heads = [Head(seq=r.seq, author=r.author, visibility=r.visibility, at=r.at) for r in rows]
+        while heads and heads[0].author is AuthorKind.SYSTEM:
+            cursor = heads.pop(0).seq
+    if cursor > thread.handled_seq:
+        await session.execute(_ADVANCE, {"id": thread.id, "cursor": cursor})
+    return Advanced(cursor, heads)
+
+
+async def touch(session: AsyncSession, thread_id: UUID) -> None:
+    """Tell the streams that something about a locked thread has changed, besides its log."""
+    await session.execute(_TOUCH, {"id": thread_id})
+
+
+async def close(session: AsyncSession, thread_id: UUID) -> None:
+    """End a locked thread: nothing can be appended to it from now on."""
+    await session.execute(_CLOSE, {"id": thread_id})
+
+
+async def overdue(session: AsyncSession, limit: int) -> list[ThreadRef]:
+    """Claim threads whose workflow has been behind for too long, for one nudge each.
+
+    A claim ends by itself, so that a relay which dies, or whose nudge is lost, costs a delay.
+    """
+    rows = await session.execute(_OVERDUE, {"limit": limit})
+    return [ThreadRef(kind=row.kind, id=row.id) for row in rows]
+
+
+async def open_after(session: AsyncSession, after: UUID | None, limit: int) -> list[ThreadRef]:
+    """Open threads in the order of their ids, from `after` on."""
+    query = select(Thread.id, Thread.kind).where(Thread.open).order_by(Thread.id).limit(limit)
+    if after is not None:
+        query = query.where(Thread.id > after)
+    return [ThreadRef(kind=row.kind, id=row.id) for row in await session.execute(query)]
+
+
+async def entries(
+    session: AsyncSession,
+    thread_id: UUID,
+    *,
+    after_seq: int | None = None,
+    limit: int,
+    private: bool,
+) -> list[Entry]:
+    """A part of a log in its order.
+
+    The first `limit` entries after `after_seq`, or without it the newest `limit`. Private notes
+    only when `private`.
+    """
+    query = select(*_ENTRY).where(Message.thread_id == thread_id).limit(limit)
+    if not private:
+        query = query.where(Message.visibility == Visibility.PUBLIC)
+    if after_seq is not None:
+        query = query.where(Message.seq > after_seq).order_by(Message.seq)
+        return [Entry(*row) for row in await session.execute(query)]
+    newest = await session.execute(query.order_by(Message.seq.desc()))
+    return [Entry(*row) for row in newest][::-1]
+
+
+async def entry(session: AsyncSession, thread_id: UUID, seq: int) -> Entry | None:
+    query = select(*_ENTRY).where(Message.thread_id == thread_id, Message.seq == seq)
+    row = (await session.execute(query)).one_or_none()
+    return Entry(*row) if row else None
+
+
+async def newest_entries(
+    session: AsyncSession, thread_ids: Sequence[UUID], *, private: bool
+) -> dict[UUID, list[Entry]]:
+    """The newest message of each of these threads, system events aside."""
+    if not thread_ids:
+        return {}
+    wanted = select(func.unnest(cast(list(thread_ids), ARRAY(Uuid))).label("id")).subquery()
+    newest = select(*_ENTRY).where(
+        Message.thread_id == wanted.c.id, Message.author != AuthorKind.SYSTEM
+    )
+    if not private:
+        newest = newest.where(Message.visibility == Visibility.PUBLIC)
+    each = newest.order_by(Message.seq.desc()).limit(1).lateral()
+    query = select(each).select_from(wanted.join(each, true()))
+    return {row.thread_id: [Entry(*row)] for row in await session.execute(query)}
+
+
+async def newest_seq(session: AsyncSession, thread_id: UUID) -> int:
+    """How far the log is written; 0 for a thread that does not exist."""
+    return (
+        await session.scalar(select(func.max(Thread.last_seq)).where(Thread.id == thread_id))
+    ) or 0
+
+
+_ENTRY = (
+    Message.thread_id,
+    Message.seq,
+    Message.id,
+    Message.author,
+    Message.author_id,
+    Message.author_name,
+    Message.visibility,
+    Message.content,
+    Message.content_type,
+    Message.event,
+    Message.meta,
+    Message.attachments,
+    Message.created_at,
+)
+_CREATE = text(
+    """
+    INSERT INTO threads (id, kind, nudge_due_at, last_message_at, updated_at, revision)
+    VALUES (
+        :id, :kind, clock_timestamp() + :grace, now(), now(), pg_current_xact_id()::text::bigint
+    )
+    """
+).bindparams(grace=NUDGE_GRACE)
+_LOCK = text("SELECT id, open, last_seq, handled_seq FROM threads WHERE id = :id FOR UPDATE")
+_LOCK_NAME = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_FIND = text(
+    """
+    SELECT id, thread_id, seq, created_at FROM messages
+    WHERE source = :source AND external_id = :external_id
+    """
+)
+_APPEND = text(
+    """
+    WITH entry AS (
+        INSERT INTO messages (
+            thread_id, seq, id, author, author_id, author_name, visibility, content,
+            content_type, event, metadata, attachments, source, external_id, created_at
+        ) VALUES (
+            :thread_id, :seq, :id, :author, :author_id, :author_name, :visibility, :content,
+            :content_type, :event, :metadata, :attachments, :source, :external_id,
+            clock_timestamp()
+        )
+        RETURNING created_at
+    ), head AS (
+        UPDATE threads SET
+            last_seq = :seq,
+            updated_at = entry.created_at,
+            revision = pg_current_xact_id()::text::bigint,
+            last_message_at =
+                CASE WHEN :by_system THEN last_message_at ELSE entry.created_at END,
+            last_agent_seq = CASE WHEN :by_agent THEN :seq ELSE last_agent_seq END,
+            handled_seq = CASE WHEN :by_system AND handled_seq = last_seq
+                THEN :seq ELSE handled_seq END,
+            nudge_due_at = CASE WHEN handled_seq = last_seq
+                THEN clock_timestamp() + :grace ELSE nudge_due_at END
+        FROM entry WHERE id = :thread_id
+        RETURNING entry.created_at
+    )
+    SELECT head.created_at, pg_notify(:channel, CAST(:thread_id AS text)) FROM head
+    """
+).bindparams(
+    bindparam("event", type_=JSONB(none_as_null=True)),
+    bindparam("metadata", type_=JSONB),
+    bindparam("attachments", type_=JSONB),
+    grace=NUDGE_GRACE,
+    channel=THREADS_CHANNEL,
+)
+_HEADS = text(
+    """
+    SELECT seq, author, visibility, created_at AS at FROM messages
+    WHERE thread_id = :id AND seq > :cursor ORDER BY seq LIMIT :limit
+    """
+).bindparams(limit=HEADS_LIMIT)
+_ADVANCE = text(
+    """
+    UPDATE threads SET handled_seq = :cursor, nudge_due_at = clock_timestamp() + :grace
+    WHERE id = :id
+    """
+).bindparams(grace=NUDGE_GRACE)
+_TOUCH = text(
+    """
+    WITH head AS (
+        UPDATE threads
+        SET updated_at = clock_timestamp(), revision = pg_current_xact_id()::text::bigint
+        WHERE id = :id
+    )
+    SELECT pg_notify(:channel, CAST(:id AS text))
+    """
+).bindparams(channel=THREADS_CHANNEL)
+_CLOSE = text("UPDATE threads SET open = false WHERE id = :id")
+_OVERDUE = text(
+    """
+    UPDATE threads SET nudge_due_at = clock_timestamp() + :grace * 2
+    WHERE id IN (
+        SELECT id FROM threads
+        WHERE handled_seq < last_seq AND nudge_due_at < clock_timestamp()
+        ORDER BY nudge_due_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id, kind
+    """
+).bindparams(grace=NUDGE_GRACE)

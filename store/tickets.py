@@ -1,0 +1,271 @@
+"""Tickets: opening them, writing into them, and the lifecycle as their workflows decide it."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.deadlines import DeadlinePolicy, Deadlines, first_deadlines
+from domain.errors import NothingToUpdate, TicketIsClosed, TicketNotFound
+from domain.ids import TicketRef, new_id
+from domain.lifecycle import Event, TicketState
+from domain.models import (
+    AuthorKind,
+    Channel,
+    EventType,
+    Priority,
+    ThreadKind,
+    TicketStatus,
+)
+from domain.telling import tell
+from store import threads
+from store.tables import Customer, Thread, Ticket
+from store.threads import Appended, Draft, Locked
+
+
+@dataclass(frozen=True, slots=True)
+class NewTicket:
+    customer_id: UUID
+    channel: Channel
+    subject: str
+    priority: Priority = Priority.MEDIUM
+    tags: tuple[str, ...] = ()
+    channel_identity: str | None = None
+    origin_platform_id: str | None = None
+    is_bot_handoff: bool = False
+    follow_up_of: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TicketRow:
+    """A ticket, the head of its log, and its customer."""
+
+    ticket: Ticket
+    thread: Thread
+    customer: Customer
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A message was written into `ticket_id`, which is another one than was asked for when
+    that one was closed."""
+
+    ticket_id: UUID
+    entry: Appended
+
+
+async def open_ticket(
+    session: AsyncSession, new: NewTicket, first: Draft, policy: DeadlinePolicy
+) -> Written:
+    """Open a ticket with its first message. Its workflow has to be nudged after the commit."""
+    now = await session.scalar(select(func.now()))
+    if now is None:
+        raise RuntimeError("the database has no clock")
+    thread = await threads.create(session, new_id(), ThreadKind.TICKET)
+    session.add(
+        Ticket(
+            id=thread.id,
+            customer_id=new.customer_id,
+            channel=new.channel,
+            channel_identity=new.channel_identity,
+            origin_platform_id=new.origin_platform_id,
+            is_bot_handoff=new.is_bot_handoff,
+            subject=new.subject,
+            tags=list(new.tags),
+            status=TicketStatus.NEW,
+            priority=new.priority,
+            deadlines=_deadlines_json(first_deadlines(policy, new.priority, now)),
+            breached=False,
+            version=0,
+            follow_up_of=new.follow_up_of,
+            created_at=now,
+        )
+    )
+    await session.flush()
+    return Written(thread.id, await threads.append(session, thread, first))
+
+
+async def write(
+    session: AsyncSession, ticket_id: UUID, draft: Draft, policy: DeadlinePolicy
+) -> Written:
+    """Write a message into a ticket.
+
+    A customer who writes into a closed ticket is never turned away: the message goes into the
+    ticket that follows it, which is opened if need be. Anybody else gets TicketIsClosed.
+    Raises TicketNotFound.
+    """
+    thread = await _lock(session, ticket_id)
+    if draft.source is not None and draft.external_id is not None:
+        known = await threads.find(session, draft.source, draft.external_id)
+        if known is not None:
+            return Written(known.thread_id, known)
+    if thread.open:
+        return Written(thread.id, await threads.append(session, thread, draft))
+    if draft.author is not AuthorKind.CUSTOMER:
+        raise TicketIsClosed
+    follower = await session.scalar(select(Ticket.id).where(Ticket.follow_up_of == thread.id))
+    if follower is not None:
+        return await write(session, follower, draft, policy)
+    return await _follow_up(session, thread.id, draft, policy)
+
+
+async def edit(
+    session: AsyncSession,
+    ticket_id: UUID,
+    *,
+    by: str,
+    subject: str | None = None,
+    tags: list[str] | None = None,
+    closed_just_now: bool = False,
+) -> None:
+    """Change what a ticket is called. This is text, and so no business of its workflow.
+
+    Raises TicketNotFound, NothingToUpdate, and TicketIsClosed unless it was this very request
+    that closed the ticket.
+    """
+    if subject is None and tags is None:
+        raise NothingToUpdate
+    thread = await _lock(session, ticket_id)
+    if not thread.open and not closed_just_now:
+        raise TicketIsClosed
+    ticket = await session.get_one(Ticket, ticket_id)
+    if subject in (None, ticket.subject) and tags in (None, ticket.tags):
+        return
+    ticket.subject = subject if subject is not None else ticket.subject
+    ticket.tags = tags if tags is not None else ticket.tags
+    if thread.open:
+        await _append_event(session, thread, Event(type=EventType.DETAILS_CHANGED, by=by))
+    else:
+        await threads.touch(session, ticket_id)
+
+
+async def find(session: AsyncSession, ref: TicketRef) -> TicketRow:
+    """Raises TicketNotFound."""
+    column = Ticket.id if isinstance(ref, UUID) else Ticket.number
+    row = (await session.execute(rows().where(column == ref))).one_or_none()
+    if row is None:
+        raise TicketNotFound
+    return TicketRow(*row)
+
+
+def rows() -> Select[Ticket, Thread, Customer]:
+    """All tickets with what belongs to them, to be narrowed."""
+    return (
+        select(Ticket, Thread, Customer)
+        .join(Thread, Thread.id == Ticket.id)
+        .join(Customer, Customer.id == Ticket.customer_id)
+    )
+
+
+async def changed_since(session: AsyncSession, revision: int, limit: int) -> list[TicketRow]:
+    """The `limit` newest changes after `revision`, the oldest of them first."""
+    query = rows().where(Thread.revision > revision).order_by(Thread.revision.desc()).limit(limit)
+    return [TicketRow(*row) for row in await session.execute(query)][::-1]
+
+
+async def revision_now(session: AsyncSession) -> int:
+    """The newest revision of which it is certain that nothing before it is still to come."""
+    return (await session.scalar(_HORIZON)) or 0
+
+
+async def load(session: AsyncSession, ticket_id: UUID) -> tuple[TicketState, Locked]:
+    """A ticket's lifecycle as its row has it, locked. Raises TicketNotFound."""
+    thread = await _lock(session, ticket_id)
+    return state_of(await session.get_one(Ticket, ticket_id)), thread
+
+
+def state_of(ticket: Ticket) -> TicketState:
+    """A ticket's lifecycle, as its workflow knows it."""
+    return TicketState.model_validate(
+        {
+            "version": ticket.version,
+            "number": ticket.number,
+            "channel": ticket.channel,
+            "status": ticket.status,
+            "priority": ticket.priority,
+            "agent_id": ticket.assigned_agent_id,
+            "created_at": ticket.created_at,
+            "deadlines": ticket.deadlines,
+            "snoozed_until": ticket.snoozed_until,
+            "auto_close_at": ticket.auto_close_at,
+            "last_cause": ticket.last_cause,
+        }
+    )
+
+
+async def record(
+    session: AsyncSession, thread: Locked, state: TicketState, events: list[Event]
+) -> Locked:
+    """Write what a locked ticket's workflow has decided, with the events that tell of it.
+
+    The caller has checked that the row's version is the one on which the decision was made:
+    a worker that was thought dead, or one that died before it could remember its own write,
+    must never undo what came after. Returns the thread with the events appended.
+    """
+    for event in events:
+        thread = await _append_event(session, thread, event)
+    await session.execute(
+        update(Ticket)
+        .where(Ticket.id == thread.id)
+        .values(
+            status=state.status,
+            priority=state.priority,
+            assigned_agent_id=state.agent_id,
+            snoozed_until=state.snoozed_until,
+            auto_close_at=state.auto_close_at,
+            deadlines=_deadlines_json(state.deadlines),
+            breached=state.breached,
+            version=state.version,
+            last_cause=state.last_cause,
+        )
+        # The activity works on rows, not on loaded objects.
+        .execution_options(synchronize_session=False)
+    )
+    if not events:
+        await threads.touch(session, thread.id)
+    if state.status is TicketStatus.CLOSED:
+        await threads.close(session, thread.id)
+    return thread
+
+
+async def _lock(session: AsyncSession, ticket_id: UUID) -> Locked:
+    return await threads.lock(session, ticket_id, missing=TicketNotFound)
+
+
+async def _append_event(session: AsyncSession, thread: Locked, event: Event) -> Locked:
+    draft = Draft(
+        author=AuthorKind.SYSTEM,
+        content=tell(event),
+        visibility=event.visibility,
+        content_type="event",
+        event=event.model_dump(mode="json", exclude_none=True),
+    )
+    appended = await threads.append(session, thread, draft)
+    handled_seq = appended.seq if thread.asleep else thread.handled_seq
+    return Locked(thread.id, thread.open, appended.seq, handled_seq)
+
+
+async def _follow_up(
+    session: AsyncSession, closed_id: UUID, draft: Draft, policy: DeadlinePolicy
+) -> Written:
+    closed = await session.get_one(Ticket, closed_id)
+    new = NewTicket(
+        customer_id=closed.customer_id,
+        channel=Channel(closed.channel),
+        subject=closed.subject,
+        priority=Priority(closed.priority),
+        tags=tuple(closed.tags),
+        channel_identity=closed.channel_identity,
+        origin_platform_id=closed.origin_platform_id,
+        follow_up_of=closed_id,
+    )
+    return await open_ticket(session, new, draft, policy)
+
+
+def _deadlines_json(deadlines: Deadlines) -> dict[str, Any]:
+    return {kind: deadline.model_dump(mode="json") for kind, deadline in deadlines.items()}
+
+
+_HORIZON = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1")
