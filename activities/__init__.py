@@ -1,0 +1,1 @@
+"""What workflows have done for them outside of their own deterministic world."""

@@ -1,0 +1,47 @@
+"""The ticket workflow's side of the log. Short database work: these run as local activities."""
+
+from temporalio import activity
+
+from domain.deadlines import DeadlinePolicy
+from domain.lifecycle import Loaded, Look, Seen, TicketInput
+from store import threads, tickets
+from store.database import Database
+
+
+class TicketActivities:
+    """Both are safe to run twice: what a lost worker wrote is found, not written again."""
+
+    def __init__(self, database: Database, policy: DeadlinePolicy) -> None:
+        self._database = database
+        self._policy = policy
+
+    @activity.defn
+    async def load_ticket(self, start: TicketInput) -> Loaded:
+        """Where the ticket stands, and how far its log was looked at."""
+        async with self._database.begin() as session:
+            state, thread = await tickets.load(session, start.ticket_id)
+        return Loaded(state=state, cursor=thread.handled_seq, policy=self._policy)
+
+    @activity.defn
+    async def advance_ticket(self, look: Look) -> Seen:
+        """Write what the workflow has decided, record how far it looked, return what follows.
+
+        One transaction, see `store.threads`. Nothing is decided on an outdated state: then the
+        current one is returned, and the workflow decides again.
+        """
+        async with self._database.begin() as session:
+            state, thread = await tickets.load(session, look.ticket_id)
+            current = state.version == look.version
+            unseen = look.drained and thread.last_seq > max(look.cursor, thread.handled_seq)
+            written = look.decided is not None and current and not unseen
+            if look.decided is not None and written:
+                thread = await tickets.record(session, thread, look.decided, look.events)
+            # What was looked at is handled only when what was decided about it is written.
+            looked = look.cursor if current else thread.handled_seq
+            advanced = await threads.advance(session, thread, looked)
+        return Seen(
+            cursor=advanced.cursor,
+            written=written,
+            state=None if current else state,
+            heads=list(advanced.heads),
+        )

@@ -1,0 +1,218 @@
+"""The life of one ticket, from its first message until it is closed."""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.tickets import TicketActivities
+    from domain import names, rules
+    from domain.errors import HoldfastError, TicketNotFound
+    from domain.lifecycle import (
+        ChangeTicket,
+        Loaded,
+        Look,
+        ProcessView,
+        Seen,
+        TicketInput,
+        TicketState,
+    )
+    from domain.models import TicketStatus
+    from domain.rules import Decision
+    from workflows import attributes
+    from workflows.alarms import AlarmClock
+
+_TIMEOUT = timedelta(seconds=20)
+# While the database is away the ticket waits, for as long as it takes.
+_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=100),
+    maximum_interval=timedelta(seconds=3),
+    non_retryable_error_types=[TicketNotFound.__name__],
+)
+
+
+@workflow.defn(name=names.TICKET_WORKFLOW)
+class TicketWorkflow:
+    """The judge of one ticket's lifecycle.
+
+    It is level-triggered: a nudge and a timer only wake it, then it looks at the log and at the
+    clock and does what is due. Its state is a copy of the ticket's row, which nobody else
+    writes; so a run that begins, for whatever reason, loads it and goes on.
+    """
+
+    @workflow.init
+    def __init__(self, start: TicketInput) -> None:
+        self._ticket_id = start.ticket_id
+        self._loaded: Loaded | None = None
+        self._nudged = False
+        self._clock = AlarmClock()
+        # The loop and the updates all read, decide and write: one at a time.
+        self._turn = asyncio.Lock()
+
+    @workflow.run
+    async def run(self, start: TicketInput) -> None:
+        try:
+            await self._load(start)
+        except ActivityError as error:
+            if isinstance(error.cause, ApplicationError) and (
+                error.cause.type == TicketNotFound.__name__
+            ):
+                return
+            raise
+        while True:
+            await self._catch_up()
+            if self._state.status is TicketStatus.CLOSED:
+                break
+            if workflow.info().is_continue_as_new_suggested():
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                workflow.continue_as_new(start)
+            await workflow.wait_condition(self._has_work)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    @workflow.signal(name=names.NUDGE)
+    def nudge(self) -> None:
+        """Look at the log: something may have been written. Carries nothing, so that losing,
+        doubling or reordering it is harmless."""
+        self._nudged = True
+
+    @workflow.update(name=names.CHANGE)
+    async def change(self, order: ChangeTicket) -> None:
+        """Carry out what a person commands, and return when it is written.
+
+        An update and not a signal, since two agents may want different things at once, and one
+        of them has to hear that it was too late.
+        """
+        await workflow.wait_condition(lambda: self._loaded is not None)
+        update = workflow.current_update_info()
+        cause = update.id if update else None
+        async with self._turn:
+            # Found as the cause of the last write, this is an update whose worker died before
+            # it could say that it was done.
+            while self._state.last_cause != cause:
+                decision = self._obey(order)
+                if decision.state == self._state:
+                    break
+                seen = await self._advance(decision.then(last_cause=cause), drained=True)
+                await self._hear(seen)
+
+    @change.validator
+    def check_change(self, order: ChangeTicket) -> None:
+        """Refuse what is impossible already now, which leaves no trace in the history."""
+        if self._loaded is not None:
+            self._obey(order)
+
+    @workflow.query(name=names.PROCESS)
+    def get_process(self) -> ProcessView:
+        """What the ticket waits for. Fails before the first look at it."""
+        if self._loaded is None:
+            raise RuntimeError("the ticket has not been looked at yet")
+        return ProcessView(
+            status=self._state.status,
+            waiting_for=rules.waiting_for(self._state),
+            alarms=rules.alarms(self._state),
+            handled_seq=self._loaded.cursor,
+        )
+
+    @property
+    def _state(self) -> TicketState:
+        if self._loaded is None:
+            raise RuntimeError("the ticket is not loaded")
+        return self._loaded.state
+
+    def _has_work(self) -> bool:
+        return (
+            self._nudged
+            or self._clock.rang
+            or self._state.status is TicketStatus.CLOSED
+            or workflow.info().is_continue_as_new_suggested()
+        )
+
+    def _obey(self, order: ChangeTicket) -> Decision:
+        assert self._loaded is not None
+        try:
+            return rules.obey(
+                self._state, order.commands, order.by, workflow.now(), self._loaded.policy
+            )
+        except HoldfastError as refusal:
+            raise ApplicationError(
+                str(refusal), type=type(refusal).__name__, non_retryable=True
+            ) from None
+
+    async def _load(self, start: TicketInput) -> None:
+        loaded = await workflow.execute_local_activity_method(
+            TicketActivities.load_ticket,
+            start,
+            start_to_close_timeout=_TIMEOUT,
+            retry_policy=_RETRY,
+        )
+        self._loaded = loaded
+        self._take(loaded.state)
+
+    async def _catch_up(self) -> None:
+        """Handle all that was written, then all that is due."""
+        async with self._turn:
+            self._nudged = False
+            await self._hear(await self._advance())
+            while (due := self._expire()).state != self._state:
+                await self._hear(await self._advance(due, drained=True))
+            self._set_clock()
+
+    def _expire(self) -> Decision:
+        assert self._loaded is not None
+        return rules.expire(self._state, workflow.now(), self._loaded.policy)
+
+    async def _hear(self, seen: Seen) -> None:
+        """Handle what the last look has shown, until nothing more follows."""
+        assert self._loaded is not None
+        while seen.heads:
+            decision = rules.hear(self._state, seen.heads, workflow.now(), self._loaded.policy)
+            seen = await self._advance(decision, cursor=seen.heads[-1].seq)
+
+    async def _advance(
+        self, decision: Decision | None = None, *, cursor: int | None = None, drained: bool = False
+    ) -> Seen:
+        """Write a decision, if it changes anything, and look further; see `store.threads`."""
+        assert self._loaded is not None
+        changed = decision is not None and decision.state != self._state
+        decided = decision.state if decision is not None and changed else None
+        if decided is not None:
+            decided = decided.model_copy(update={"version": self._state.version + 1})
+        seen = await workflow.execute_local_activity_method(
+            TicketActivities.advance_ticket,
+            Look(
+                ticket_id=self._ticket_id,
+                cursor=self._loaded.cursor if cursor is None else cursor,
+                version=self._state.version,
+                decided=decided,
+                events=decision.events if decision is not None and changed else [],
+                drained=drained,
+            ),
+            start_to_close_timeout=_TIMEOUT,
+            retry_policy=_RETRY,
+        )
+        self._loaded.cursor = seen.cursor
+        if seen.state is not None:
+            self._take(seen.state)
+        elif decided is not None and seen.written:
+            self._take(decided)
+        return seen
+
+    def _take(self, state: TicketState) -> None:
+        """Make a state that stands in the database our own, and show it to operators."""
+        assert self._loaded is not None
+        self._loaded.state = state
+        self._set_clock()
+        workflow.set_current_details(rules.details(state))
+        updates = [
+            key.value_unset() if value is None else key.value_set(value)
+            for key, value in attributes.differing(workflow.info().typed_search_attributes, state)
+        ]
+        if updates:
+            workflow.upsert_search_attributes(updates)
+
+    def _set_clock(self) -> None:
+        coming = rules.alarms(self._state)
+        self._clock.set(coming[0] if coming else None)
