@@ -1,0 +1,59 @@
+"""The API process: REST and sockets over one event loop."""
+
+import socket
+from importlib.metadata import version
+
+import uvicorn
+
+from api.app import create_app
+from api.config import ApiConfig, OidcConfig
+from holdfast.settings import Settings
+from workers import logs
+from workers.databases import open_database
+from workflows.connection import connect
+from workflows.engine import Engine
+
+_GRACE = 3
+"""Seconds that open requests get to end when the process is told to."""
+
+
+def api_config(settings: Settings) -> ApiConfig:
+    if settings.jwt_secret is None:
+        raise ValueError("JWT_SECRET is not set; the command line sees to that")
+    oidc = None
+    if settings.oidc_issuer is not None and settings.oidc_audience is not None:
+        oidc = OidcConfig(
+            issuer=settings.oidc_issuer,
+            audience=settings.oidc_audience,
+            groups=settings.oidc_groups,
+            token_use=settings.oidc_token_use,
+        )
+    return ApiConfig(
+        version=version("holdfast"),
+        jwt_secret=settings.jwt_secret,
+        policy=settings.deadline_policy(),
+        frontend_url=settings.frontend_url,
+        oidc=oidc,
+        rate_limit_caller=settings.rate_limit_caller,
+        redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
+    )
+
+
+async def run(settings: Settings, listeners: list[socket.socket]) -> None:
+    """Serve on these listening sockets until the process is told to end."""
+    logs.configure(settings.log_level, settings.log_format)
+    database = open_database(settings)
+    engine = Engine(await connect())
+    config = uvicorn.Config(
+        create_app(api_config(settings), database, engine),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    try:
+        async with engine.nudging():
+            await uvicorn.Server(config).serve(sockets=listeners)
+    finally:
+        await database.close()

@@ -1,0 +1,26 @@
+"""Small chores of the database that nobody waits for."""
+
+import asyncio
+
+import structlog
+from sqlalchemy import exc
+
+from store import idempotency, ticket_lists
+from store.database import Database
+
+log = structlog.get_logger(__name__)
+
+_PAUSE = 30.0
+
+
+async def keep_house(database: Database) -> None:
+    """Until cancelled: fold the tallies, and forget answers that nobody will ask for again."""
+    while True:
+        try:
+            async with database.begin() as session:
+                await ticket_lists.fold_tallies(session)
+            async with database.begin() as session:
+                await idempotency.forget_old(session)
+        except exc.SQLAlchemyError as error:
+            log.warning("housekeeping_waits", reason=type(error).__name__)
+        await asyncio.sleep(_PAUSE)

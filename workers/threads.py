@@ -1,0 +1,97 @@
+"""The worker process: workflows, their short activities, and the relay."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.tickets import TicketActivities
+from domain import names
+from domain.deadlines import DeadlinePolicy
+from domain.errors import EngineUnavailable
+from holdfast.settings import Settings
+from store.database import Database
+from workers import logs
+from workers.databases import open_database
+from workers.discretion import DiscreetFailures
+from workers.housekeeping import keep_house
+from workers.relay import Relay
+from workers.signals import ended
+from workflows.connection import connect
+from workflows.engine import Engine
+from workflows.ticket import TicketWorkflow
+
+log = structlog.get_logger(__name__)
+
+_WORKFLOWS_IN_MEMORY = 250
+"""An idle ticket costs nothing but its history in Temporal; these are the busiest ones."""
+_PARTING = 1.0
+"""The interpreter can crash when it exits in the instant after a worker has stopped."""
+
+
+def make_worker(
+    client: Client,
+    database: Database,
+    policy: DeadlinePolicy,
+    *,
+    task_queue: str = names.TASK_QUEUE_THREADS,
+) -> Worker:
+    activities = TicketActivities(database, policy)
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[TicketWorkflow],
+        activities=[activities.load_ticket, activities.advance_ticket],
+        interceptors=[DiscreetFailures()],
+        max_cached_workflows=_WORKFLOWS_IN_MEMORY,
+        max_concurrent_workflow_tasks=50,
+        max_concurrent_local_activities=50,
+        graceful_shutdown_timeout=timedelta(seconds=2),
+    )
+
+
+async def run(settings: Settings) -> None:
+    """Work until the process is told to end."""
+    logs.configure(settings.log_level, settings.log_format)
+    database = open_database(settings)
+    try:
+        async with working(database, settings.deadline_policy()):
+            log.info("worker_ready")
+            await ended()
+    finally:
+        await database.close()
+        await asyncio.sleep(_PARTING)
+
+
+@asynccontextmanager
+async def working(database: Database, policy: DeadlinePolicy) -> AsyncIterator[None]:
+    """Everything that a worker process does, as long as the block lasts."""
+    client = await _reach_temporal()
+    engine = Engine(client)
+    async with make_worker(client, database, policy):
+        chores = [
+            asyncio.create_task(Relay(database, engine).run()),
+            asyncio.create_task(keep_house(database)),
+        ]
+        try:
+            yield
+        finally:
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
+
+
+async def _reach_temporal() -> Client:
+    while True:
+        try:
+            client = await connect(lazy=False)
+            await Engine(client).add_search_attributes()
+        except (EngineUnavailable, RuntimeError):
+            log.warning("worker_waits_for_temporal")
+            await asyncio.sleep(1)
+        else:
+            return client
