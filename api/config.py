@@ -1,0 +1,56 @@
+"""Everything the API needs to know of the settings."""
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from api.jwks import require_safe_address
+from domain.deadlines import DeadlinePolicy
+from domain.principals import Role
+
+
+class OidcConfig(BaseModel):
+    """One OpenID Connect issuer whose tokens open the API, Cognito or any other."""
+
+    model_config = ConfigDict(frozen=True)
+
+    issuer: str
+    """Exactly as tokens write it in `iss`."""
+    audience: str
+    groups: Mapping[str, Role]
+    """Which role a member of a group has; who is in several groups has the highest."""
+    token_use: Literal["access", "id"] = "access"  # noqa: S105  no password
+
+    @field_validator("issuer")
+    @classmethod
+    def _reached_safely(cls, issuer: str) -> str:
+        require_safe_address(issuer)
+        return issuer
+
+    @model_validator(mode="after")
+    def _grants_staff_roles_only(self) -> Self:
+        """An issuer vouches for our staff. It never says who a customer is.
+
+        Customers are recognised by the e-mail in their token, and many issuers let people
+        claim one that was never verified.
+        """
+        for group, role in self.groups.items():
+            if role not in (Role.AGENT, Role.ADMIN):
+                raise ValueError(f"group {group!r} can be agent or admin, not {role.value}")
+        return self
+
+
+class ApiConfig(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    version: str
+    jwt_secret: SecretStr
+    policy: DeadlinePolicy
+    frontend_url: str | None = None
+    """The one origin that browsers may call from, such as `https://desk.example`."""
+    oidc: OidcConfig | None = None
+    rate_limit_caller: int = Field(default=1000, gt=0)
+    """Requests a minute, for each user, each service key and each unknown address."""
+    redis_url: str | None = None
+    """Where several API processes count together; without it, each counts for itself."""

@@ -1,0 +1,154 @@
+"""The one place where failures become HTTP answers: always `{"detail": …}`.
+
+`answer` translates any exception, `describe` tells OpenAPI which ones an endpoint knows.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import psycopg
+import structlog
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from sqlalchemy import exc
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from domain import errors
+
+log = structlog.get_logger(__name__)
+
+_STATUS: dict[type[errors.HoldfastError], int] = {
+    errors.InvalidRequest: 422,
+    errors.NothingToUpdate: 400,
+    errors.NotAuthenticated: 401,
+    errors.InsufficientPermissions: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.PayloadTooLarge: 413,
+    errors.TooManyRequests: 429,
+    errors.Unavailable: 503,
+}
+
+_DATABASE_OUTAGES = (
+    exc.OperationalError,
+    exc.InterfaceError,
+    exc.TimeoutError,
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+)
+"""Refused and broken connections, an exhausted pool, a lock not given in time."""
+
+_MOST_FAULTS = 20
+_LONGEST_PLACE = 100
+"""An answer about a bad request stays small, however large the request was."""
+
+
+class Problem(BaseModel):
+    """Any failure: one sentence that says what to do."""
+
+    detail: str
+
+
+class Fault(BaseModel):
+    """One thing that is wrong with a request, and where; never what was sent there."""
+
+    loc: list[str | int]
+    msg: str
+    type: str
+
+
+class Malformed(BaseModel):
+    """A request that does not fit: the faults, or a sentence when it fits but makes no sense."""
+
+    detail: list[Fault] | str
+
+
+class _Answer(JSONResponse):
+    """Plain ASCII, so that no text whatsoever can fail to be encoded."""
+
+    def render(self, content: object) -> bytes:
+        return json.dumps(content, separators=(",", ":")).encode("ascii")
+
+
+def answer(error: Exception) -> JSONResponse:
+    """Translate any exception; the unexpected ones are logged and become a bare 500."""
+    match error:
+        case errors.HoldfastError():
+            return _known(error)
+        case RequestValidationError():
+            return _Answer({"detail": _faults(error.errors())}, 422)
+        case json.JSONDecodeError():
+            return _Answer({"detail": [_json_fault(error.msg)]}, 422)
+        case HTTPException():
+            return _Answer({"detail": error.detail}, error.status_code, headers=error.headers)
+    if isinstance(error, _DATABASE_OUTAGES) or _lost_connection(error):
+        log.warning("database_failed", exc_info=error)
+        return _known(errors.DatabaseUnavailable())
+    log.error("request_failed", exc_info=error)
+    return _Answer({"detail": "Internal server error"}, 500)
+
+
+def _status(error: type[errors.HoldfastError]) -> int:
+    return next((_STATUS[kind] for kind in error.__mro__ if kind in _STATUS), 500)
+
+
+_RETRY_AFTER = {
+    "headers": {
+        "Retry-After": {"description": "In seconds.", "schema": {"type": "integer"}},
+    }
+}
+
+
+def describe(*known: type[errors.HoldfastError]) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI `responses` for the errors that an endpoint adds to those which all have."""
+    by_status: defaultdict[int, list[str]] = defaultdict(list)
+    for error in known:
+        by_status[_status(error)].append(error.sentence)
+    return {
+        status: {
+            "model": Malformed if status == 422 else Problem,
+            "description": " Or: ".join(sentences),
+            **(_RETRY_AFTER if status in (429, 503) else {}),
+        }
+        for status, sentences in by_status.items()
+    }
+
+
+ANY: dict[int | str, dict[str, Any]] = {
+    **describe(errors.TooManyRequests, errors.Unavailable),
+    422: {"model": Malformed, "description": "What is wrong with the request, and where."},
+    500: {"model": Problem, "description": "A fault of ours, logged under `X-Request-ID`."},
+}
+TOKEN_REQUIRED = describe(errors.NotAuthenticated, errors.InsufficientPermissions)
+BODY = describe(errors.PayloadTooLarge)
+
+
+def _known(error: errors.HoldfastError) -> JSONResponse:
+    headers: dict[str, str] = {}
+    if isinstance(error, errors.NotAuthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, errors.Unavailable | errors.TooManyRequests):
+        headers["Retry-After"] = str(error.retry_after)
+    return _Answer({"detail": str(error)}, _status(type(error)), headers=headers)
+
+
+def _lost_connection(error: Exception) -> bool:
+    return isinstance(error, exc.DBAPIError) and error.connection_invalidated
+
+
+def _faults(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [_fault(fault) for _, fault in zip(range(_MOST_FAULTS), found, strict=False)]
+
+
+def _fault(fault: Mapping[str, Any]) -> dict[str, Any]:
+    if fault["type"] == "json_invalid":
+        return _json_fault(fault["ctx"]["error"])
+    place = [part if isinstance(part, int) else part[:_LONGEST_PLACE] for part in fault["loc"]]
+    return {"loc": place, "msg": fault["msg"], "type": fault["type"]}
+
+
+def _json_fault(what: str) -> dict[str, Any]:
+    return {"loc": ["body"], "msg": f"Invalid JSON: {what}", "type": "json_invalid"}

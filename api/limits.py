@@ -1,0 +1,86 @@
+"""How often somebody may call: counted in memory, or in Redis by all API processes together."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import structlog
+from limits import RateLimitItem
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from redis.exceptions import RedisError
+
+from domain.errors import TooManyRequests
+
+log = structlog.get_logger(__name__)
+
+_REDIS_TIMEOUT = 0.25
+_REDIS_PAUSE = 5.0
+"""Seconds: after Redis failed once, callers are not made to wait for it again so soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a caller stands within its limit; `reset_after` is in seconds."""
+
+    limit: int
+    remaining: int
+    reset_after: int
+    exceeded: bool
+
+    def require(self) -> None:
+        """Raise TooManyRequests when the limit is exceeded."""
+        if self.exceeded:
+            raise TooManyRequests(retry_after=max(1, self.reset_after))
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """As named by draft-ietf-httpapi-ratelimit-headers-06, which clients know best."""
+        return [
+            (b"ratelimit-limit", b"%d" % self.limit),
+            (b"ratelimit-remaining", b"%d" % self.remaining),
+            (b"ratelimit-reset", b"%d" % self.reset_after),
+        ]
+
+
+class RateLimits:
+    """Counts calls. A Redis that is down costs exactness, never an answer."""
+
+    # Two counters a caller: no burst of twice the limit where two fixed windows meet, and
+    # none of the moving window's list of every single call.
+    def __init__(self, redis_url: str | None = None) -> None:
+        self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._shared = _in_redis(redis_url) if redis_url else None
+        self._pause_until = 0.0
+
+    async def count(self, limit: RateLimitItem, who: str) -> Standing:
+        """Count one call by `who`. The call is to be refused when the limit is `exceeded`."""
+        if self._shared is not None and time.monotonic() >= self._pause_until:
+            try:
+                return await _count(self._shared, limit, who)
+            except (RedisError, OSError) as error:
+                self._pause_until = time.monotonic() + _REDIS_PAUSE
+                log.warning("redis_failed_counting_alone", error=repr(error))
+        return await _count(self._local, limit, who)
+
+
+async def _count(
+    limiter: SlidingWindowCounterRateLimiter, limit: RateLimitItem, who: str
+) -> Standing:
+    accepted = await limiter.hit(limit, who)
+    window = await limiter.get_window_stats(limit, who)
+    return Standing(
+        limit=limit.amount,
+        remaining=window.remaining,
+        reset_after=max(0, math.ceil(window.reset_time - time.time())),
+        exceeded=not accepted,
+    )
+
+
+def _in_redis(url: str) -> SlidingWindowCounterRateLimiter:
+    storage = RedisStorage(
+        f"async+{url}",
+        implementation="redispy",
+        socket_timeout=_REDIS_TIMEOUT,
+        socket_connect_timeout=_REDIS_TIMEOUT,
+    )
+    return SlidingWindowCounterRateLimiter(storage)

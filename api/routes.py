@@ -1,0 +1,60 @@
+"""The routes of every endpoint: first who may call, then what may be sent, then the handler."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+
+from api import errors
+from api.access import Members, Rule, admit, rule_among
+from api.bodies import StrictRequest, check_address
+
+_BODILESS = {"GET", "HEAD", "DELETE"}
+
+
+class GuardedRoute(APIRoute):
+    """Checks the caller before anything that was sent is read.
+
+    FastAPI itself reads the body before it asks the first dependency, so that somebody without
+    a token could make it buffer and parse one. Declares the errors that all endpoints share.
+    """
+
+    rule: Rule
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401
+        rule = rule_among(options.get("dependencies") or ())
+        if rule is None:
+            raise TypeError(f"{path} does not say who may call: dependencies=[allow(…)]")
+        self.rule = rule
+        options["responses"] = _shared_errors(rule, options["methods"]) | options["responses"]
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        rule = self.rule
+
+        async def guarded(request: Request) -> Response:
+            try:
+                admit(request.scope, rule)
+                check_address(request.scope)
+                return await handle(StrictRequest(request.scope, request.receive))
+            except Exception as error:  # noqa: BLE001  the translator of all failures
+                return errors.answer(error)
+
+        return guarded
+
+
+class Routes(APIRouter):
+    """A router whose every route has to say who may call it."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(route_class=GuardedRoute, **options)
+
+
+def _shared_errors(rule: Rule, methods: set[str] | list[str]) -> dict[int | str, dict[str, Any]]:
+    return {
+        **errors.ANY,
+        **(errors.TOKEN_REQUIRED if isinstance(rule, Members) else {}),
+        **({} if _BODILESS.issuperset(methods) else errors.BODY),
+    }

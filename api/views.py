@@ -1,0 +1,213 @@
+"""Tickets as seed 004 shows them, to staff and to customers."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from domain.deadlines import Deadlines
+from domain.ids import customer_id_text, message_id_text, ticket_id_text
+from domain.models import AuthorKind, Channel, Priority, TicketStatus, Visibility
+from store.threads import Entry
+from store.tickets import TicketRow
+
+_DEADLINES = TypeAdapter(Deadlines)
+
+
+class TimelineEntry(BaseModel):
+    """One message, note or system event."""
+
+    message_id: str
+    seq: int
+    timestamp: datetime
+    sender_type: AuthorKind
+    sender_name: str | None
+    agent_id: str | None
+    content: str
+    content_type: str
+    visibility: Visibility
+    attachments: list[dict[str, Any]]
+    metadata: dict[str, Any]
+    event: dict[str, Any] | None = Field(description="What happened, of a system event.")
+
+
+class SourceView(BaseModel):
+    channel: Channel
+    origin_platform_id: str | None
+    is_bot_handoff: bool
+
+
+class CustomerOfTicket(BaseModel):
+    internal_id: str
+    name: str | None
+    primary_email: str | None
+    channel_identity: str | None
+
+
+class TicketView(BaseModel):
+    """A ticket. `timeline` holds the newest entries, the oldest of them first."""
+
+    model_config = ConfigDict(title="Ticket")
+
+    ticket_id: str
+    number: int
+    created_at: datetime
+    updated_at: datetime
+    status: TicketStatus
+    priority: Priority
+    assigned_agent_id: str | None
+    tags: list[str]
+    source: SourceView
+    customer: CustomerOfTicket
+    subject: str
+    snoozed_until: datetime | None
+    deadlines: Deadlines
+    breached: bool
+    follow_up_of: str | None
+    last_seq: int
+    timeline: list[TimelineEntry]
+
+
+class AssignedView(BaseModel):
+    success: bool
+    ticket: TicketView
+
+
+class TicketPage(BaseModel):
+    tickets: list[TicketView] = Field(
+        description="Each with the newest message only; ask for the ticket to see them all."
+    )
+    total_count: int
+    page: int
+    page_size: int
+
+
+class LastAgentMessage(BaseModel):
+    message_id: str
+    timestamp: datetime
+    content: str
+
+
+class TicketStatusView(BaseModel):
+    ticket_id: str
+    status: TicketStatus
+    last_updated: datetime
+    has_agent_reply: bool
+    last_agent_message: LastAgentMessage | None
+
+
+class CustomerTicket(BaseModel):
+    ticket_id: str
+    number: int
+    subject: str
+    status: TicketStatus
+    priority: Priority
+    created_at: datetime
+    updated_at: datetime
+
+
+class CustomerView(BaseModel):
+    customer_id: str
+    status: str
+    name: str | None
+    primary_email: str | None
+    created_at: datetime
+
+
+def timeline_entry(entry: Entry) -> TimelineEntry:
+    return TimelineEntry.model_construct(
+        message_id=message_id_text(entry.id),
+        seq=entry.seq,
+        timestamp=entry.created_at,
+        sender_type=AuthorKind(entry.author),
+        sender_name=entry.author_name,
+        agent_id=entry.author_id if entry.author == AuthorKind.AGENT else None,
+        content=entry.content,
+        content_type=entry.content_type,
+        visibility=Visibility(entry.visibility),
+        attachments=entry.attachments,
+        metadata=entry.metadata,
+        event=entry.event,
+    )
+
+
+def ticket_view(row: TicketRow, timeline: Iterable[Entry], *, internal: bool) -> TicketView:
+    """`internal`: also what customers need not know, which is how we keep our promises."""
+    ticket, thread, customer = row.ticket, row.thread, row.customer
+    return TicketView(
+        ticket_id=ticket_id_text(ticket.id),
+        number=ticket.number,
+        created_at=ticket.created_at,
+        updated_at=thread.updated_at,
+        status=TicketStatus(ticket.status),
+        priority=Priority(ticket.priority),
+        assigned_agent_id=ticket.assigned_agent_id,
+        tags=ticket.tags,
+        source=SourceView(
+            channel=Channel(ticket.channel),
+            origin_platform_id=ticket.origin_platform_id,
+            is_bot_handoff=ticket.is_bot_handoff,
+        ),
+        customer=CustomerOfTicket(
+            internal_id=customer_id_text(customer.id),
+            name=customer.name,
+            primary_email=customer.email,
+            channel_identity=ticket.channel_identity,
+        ),
+        subject=ticket.subject,
+        snoozed_until=ticket.snoozed_until if internal else None,
+        deadlines=_DEADLINES.validate_python(ticket.deadlines if internal else {}),
+        breached=ticket.breached and internal,
+        follow_up_of=ticket_id_text(ticket.follow_up_of) if ticket.follow_up_of else None,
+        last_seq=thread.last_seq,
+        timeline=[timeline_entry(entry) for entry in timeline],
+    )
+
+
+def ticket_updated(row: TicketRow) -> dict[str, Any]:
+    """What agents' lists are told of a ticket that has changed; JSON, like all events."""
+    ticket, thread = row.ticket, row.thread
+    return {
+        "ticketId": ticket_id_text(ticket.id),
+        "number": ticket.number,
+        "status": ticket.status,
+        "priority": ticket.priority,
+        "assignedAgentId": ticket.assigned_agent_id,
+        "subject": ticket.subject,
+        "lastMessageAt": _instant(thread.last_message_at),
+        "breached": ticket.breached,
+        "snoozedUntil": _instant(ticket.snoozed_until) if ticket.snoozed_until else None,
+        "lastSeq": thread.last_seq,
+        "updatedAt": _instant(thread.updated_at),
+    }
+
+
+def status_view(row: TicketRow, reply: Entry | None) -> TicketStatusView:
+    return TicketStatusView(
+        ticket_id=ticket_id_text(row.ticket.id),
+        status=TicketStatus(row.ticket.status),
+        last_updated=row.thread.updated_at,
+        has_agent_reply=reply is not None,
+        last_agent_message=LastAgentMessage(
+            message_id=message_id_text(reply.id), timestamp=reply.created_at, content=reply.content
+        )
+        if reply
+        else None,
+    )
+
+
+def customer_ticket(row: TicketRow) -> CustomerTicket:
+    return CustomerTicket(
+        ticket_id=ticket_id_text(row.ticket.id),
+        number=row.ticket.number,
+        subject=row.ticket.subject,
+        status=TicketStatus(row.ticket.status),
+        priority=Priority(row.ticket.priority),
+        created_at=row.ticket.created_at,
+        updated_at=row.thread.updated_at,
+    )
+
+
+def _instant(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,116 @@
+"""Endpoints times callers: all of them, as the application itself lists them."""
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from api.access import Anybody, Members, allow, allow_anybody, rule_among
+from api.routes import Routes
+from domain.principals import Principal, Role, Scope
+from store.database import Database
+from tests.api.matrix import Endpoint, endpoints, operations
+from tests.api.people import as_, bearer, with_key
+
+PEOPLE = (Role.CUSTOMER, Role.AGENT, Role.ADMIN)
+
+
+async def answer(
+    client: httpx.AsyncClient, endpoint: Endpoint, headers: dict[str, str], body: bytes = b"{"
+) -> httpx.Response:
+    content = {"Content-Type": "application/json", **headers}
+    return await client.request(endpoint.method, endpoint.address, headers=content, content=body)
+
+
+def test_every_route_says_who_may_call(app: FastAPI) -> None:
+    listed = endpoints(app)
+    assert len(listed) > 15
+    assert [str(endpoint) for endpoint in listed if endpoint.rule is None] == []
+
+
+def test_a_route_that_does_not_say_is_refused_at_start() -> None:
+    router = Routes(prefix="/forgotten")
+    with pytest.raises(TypeError, match="/forgotten/this does not say who may call"):
+        router.add_api_route("/this", lambda: None)
+
+
+async def test_open_endpoints_are_the_ones_of_the_contract(app: FastAPI) -> None:
+    assert {str(each) for each in endpoints(app) if isinstance(each.rule, Anybody)} == {
+        "GET /api/health",
+        "GET /api/ready",
+        "GET /api/docs",
+        "GET /api/docs/assets/{name}",
+        "GET /api/redoc",
+        "GET /api/openapi.json",
+    }
+
+
+async def test_without_a_good_token_it_is_401_before_the_body_is_looked_at(
+    app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    for endpoint in endpoints(app):
+        for headers in ({}, bearer("bad"), bearer("sk_bad")):
+            refused = await answer(client, endpoint, headers)
+            if isinstance(endpoint.rule, Anybody):
+                assert refused.status_code not in (401, 403), endpoint
+            else:
+                assert refused.status_code == 401, endpoint
+                assert refused.json() == {"detail": "Invalid authentication token"}
+
+
+async def test_who_is_not_named_gets_403_before_the_body_is_looked_at(
+    app: FastAPI, client: httpx.AsyncClient, database: Database
+) -> None:
+    callers: dict[Role | Scope, dict[str, str]] = {role: as_(role) for role in PEOPLE}
+    callers |= {scope: await with_key(database, scope) for scope in Scope}
+    for endpoint in endpoints(app):
+        for who, headers in callers.items():
+            given = await answer(client, endpoint, headers)
+            if _may(who, endpoint):
+                assert given.status_code not in (401, 403), (endpoint, who)
+            else:
+                assert given.status_code == 403, (endpoint, who)
+                assert given.json() == {"detail": "Insufficient permissions"}
+
+
+def _may(who: Role | Scope, endpoint: Endpoint) -> bool:
+    if isinstance(endpoint.rule, Members):
+        if isinstance(who, Role):
+            return who in endpoint.rule.roles
+        return who in endpoint.rule.scopes or who is Scope.ADMIN
+    return True
+
+
+async def test_customers_may_not_steer(app: FastAPI) -> None:
+    for endpoint in endpoints(app):
+        if endpoint.method == "PUT" or endpoint.path.endswith("/process"):
+            assert not _may(Role.CUSTOMER, endpoint), endpoint
+
+
+async def test_handoff_and_xmpp_keys_open_nothing_here(app: FastAPI) -> None:
+    for endpoint in endpoints(app):
+        if isinstance(endpoint.rule, Members):
+            assert not endpoint.rule.scopes & {Scope.HANDOFF, Scope.XMPP}, endpoint
+
+
+def test_openapi_says_where_a_token_is_needed(app: FastAPI) -> None:
+    open_ones = {str(each) for each in endpoints(app) if isinstance(each.rule, Anybody)}
+    for method, path, operation in operations(app):
+        expected = None if f"{method} {path}" in open_ones else [{"Bearer": []}]
+        assert operation.get("security") == expected, (method, path)
+
+
+class TestRule:
+    def test_scopes_do_not_let_people_in(self) -> None:
+        rule = rule_among([allow(Scope.TICKETS)])
+        assert isinstance(rule, Members)
+        assert not rule.admits(Principal(Role.ADMIN, "a"))
+
+    def test_a_route_narrows_its_router(self) -> None:
+        rule = rule_among([allow_anybody(), allow(Role.ADMIN)])
+        assert rule == Members(frozenset({Role.ADMIN}), frozenset())
+
+    def test_admin_keys_are_let_in_where_any_key_is(self) -> None:
+        rule = rule_among([allow(Scope.TICKETS)])
+        assert isinstance(rule, Members)
+        admin_key = Principal(Role.SERVICE, "k", scopes=frozenset({Scope.ADMIN}))
+        assert rule.admits(admin_key)
