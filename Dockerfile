@@ -1,0 +1,12 @@
+FROM python:3.12-slim
+
+WORKDIR /opt/holdfast
+COPY . .
+RUN pip install --no-cache-dir --constraint constraints.txt . \
+    && useradd --system --no-create-home holdfast
+
+# Away from the sources: what runs is what was installed.
+WORKDIR /
+USER holdfast
+EXPOSE 8000
+CMD ["holdfast", "api"]

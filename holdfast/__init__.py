@@ -1,0 +1,1 @@
+"""The shell: settings, the command line, and the servers that Holdfast can bring along."""

@@ -1,0 +1,221 @@
+"""The command line. Results go to stdout and nothing else does; what went wrong goes to stderr."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+from pydantic import SecretStr
+
+from domain.errors import HoldfastError
+from domain.principals import Role, Scope
+from holdfast.access import reach_stack, signing_secret
+from holdfast.errors import SetupError
+from holdfast.sentences import sentence
+from holdfast.settings import SAFE_SECRET_BYTES, Settings, load_settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+# Imports inside commands keep `holdfast token` at a fifth of a second, and the libraries of one
+# process out of the memory of the others.
+
+app = typer.Typer(
+    help="A support desk whose tickets are durable workflows.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+key = typer.Typer(help="Service keys of back ends.", no_args_is_help=True)
+agent = typer.Typer(help="Agents.", no_args_is_help=True)
+app.add_typer(key, name="key")
+app.add_typer(agent, name="agent")
+
+
+def main() -> None:
+    """Every failure that has a sentence is told in it, and ends with code 1."""
+    try:
+        app()
+    except HoldfastError as error:
+        sys.exit(f"holdfast: {sentence(error)}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.command()
+def up() -> None:
+    """Run everything on this machine: database, Temporal, API and worker."""
+    from holdfast.up import up as run
+
+    settings = load_settings()
+    asyncio.run(run(settings, typer.echo))
+
+
+@app.command()
+def api() -> None:
+    """Run an API process."""
+    from holdfast.ports import bind_all
+
+    settings = _complete_settings()
+    # Before the long imports: a taken port is said at once, and early callers wait in line.
+    sockets = bind_all(settings.host, settings.ports)
+    from workers.api import run
+
+    asyncio.run(run(settings, sockets))
+
+
+@app.command()
+def worker() -> None:
+    """Run a worker process."""
+    settings = _complete_settings()
+    from workers.threads import run
+
+    asyncio.run(run(settings))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the schema of this version."""
+    from store.migrate import upgrade
+
+    upgrade(reach_stack(load_settings()).dsn)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is missing or unreachable."""
+    from holdfast.doctor import examine
+
+    findings = asyncio.run(examine(load_settings()))
+    for finding in findings:
+        typer.echo(finding)
+    if not all(finding.well for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def token(
+    role: Annotated[Role, typer.Option(help="agent, admin or customer")],
+    sub: Annotated[str, typer.Option(help="whose token it is")],
+    name: Annotated[str | None, typer.Option()] = None,
+    email: Annotated[str | None, typer.Option()] = None,
+) -> None:
+    """Print a signed user token."""
+    from holdfast.tokens import issue_token
+
+    if role is Role.SERVICE:
+        raise SetupError("Services use keys: holdfast key create --name NAME --scope SCOPE.")
+    settings = load_settings()
+    secret = _secret(settings)
+    valid_for = settings.jwt_expires_in
+    typer.echo(
+        issue_token(secret, role=role, subject=sub, valid_for=valid_for, name=name, email=email)
+    )
+
+
+@key.command("create")
+def key_create(
+    name: Annotated[str, typer.Option(help="who will use it")],
+    scope: Annotated[list[Scope], typer.Option(help="may be given several times")],
+) -> None:
+    """Print a new key. It is shown this once."""
+
+    async def create() -> str:
+        from store import keys
+
+        async with _transaction() as session:
+            return await keys.create(session, name, set(scope))
+
+    typer.echo(asyncio.run(create()))
+
+
+@key.command("list")
+def key_list() -> None:
+    """List all keys: id, name, scopes, since when, and whether they still hold."""
+
+    async def lines() -> list[str]:
+        from store import keys
+
+        async with _transaction() as session:
+            return [
+                f"{each.id}  {each.created_at:%Y-%m-%d}  "
+                f"{'revoked' if each.revoked_at else 'valid  '}  "
+                f"{','.join(sorted(each.scopes))}  {each.name}"
+                for each in await keys.list_all(session)
+            ]
+
+    for line in asyncio.run(lines()):
+        typer.echo(line)
+
+
+@key.command("revoke")
+def key_revoke(key_id: Annotated[UUID, typer.Argument(help="as `key list` shows it")]) -> None:
+    """End a key at once and for good."""
+
+    async def revoke() -> bool:
+        from store import keys
+
+        async with _transaction() as session:
+            return await keys.revoke(session, key_id)
+
+    if not asyncio.run(revoke()):
+        raise SetupError("There is no such key, or it was revoked before: see `holdfast key list`.")
+
+
+@agent.command("add")
+def agent_add(
+    agent_id: Annotated[str, typer.Option("--id", help="the `sub` of the agent's tokens")],
+    name: Annotated[str, typer.Option()],
+    email: Annotated[str | None, typer.Option()] = None,
+) -> None:
+    """Make an agent known before their first call."""
+
+    async def add() -> bool:
+        from store import agents
+
+        async with _transaction() as session:
+            return await agents.add(session, agent_id, name, email)
+
+    if not asyncio.run(add()):
+        raise SetupError(f"There is an agent {agent_id} already.")
+
+
+def _complete_settings() -> Settings:
+    """With a database and a secret, from the settings or from the running stack."""
+    from holdfast.cluster import is_configured
+
+    settings = reach_stack(load_settings())
+    secret = _secret(settings)
+    is_configured()  # says it when Temporal's settings cannot be read
+    return settings.model_copy(update={"jwt_secret": SecretStr(secret)})
+
+
+def _secret(settings: Settings) -> str:
+    secret = signing_secret(settings).get_secret_value()
+    if len(secret.encode()) < SAFE_SECRET_BYTES:
+        typer.echo(
+            f"holdfast: JWT_SECRET is shorter than {SAFE_SECRET_BYTES} bytes, which makes its "
+            "tokens easier to forge.",
+            err=True,
+        )
+    return secret
+
+
+@asynccontextmanager
+async def _transaction() -> "AsyncIterator[AsyncSession]":
+    """One transaction on a database whose schema is ours."""
+    from store.database import Database
+    from store.migrate import status
+
+    url = reach_stack(load_settings()).dsn
+    if not (await asyncio.to_thread(status, url)).up_to_date:
+        raise SetupError("The database is not of this version. Run `holdfast migrate` first.")
+    database = Database(url, pool_size=1)
+    try:
+        async with database.begin() as session:
+            yield session
+    finally:
+        await database.close()

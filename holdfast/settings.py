@@ -1,0 +1,307 @@
+"""Every setting of Holdfast, with its variable, its default and its meaning.
+
+This is the one list: `docs/settings.md` is written from it (`python -m holdfast.settings_page`).
+Temporal's own variables (TEMPORAL_ADDRESS and so on) are not here; the SDK reads them.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from dotenv import load_dotenv
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from domain.deadlines import DeadlinePolicy
+from domain.models import Priority
+from domain.principals import Role
+from holdfast.durations import Duration
+from holdfast.errors import InvalidSetting
+
+SAFE_SECRET_BYTES = 32
+"""RFC 7518, 3.2: a key for HS256 should be no shorter than its hash."""
+
+
+def _ports(value: object) -> tuple[int, ...]:
+    spelled = value.split(",") if isinstance(value, str) else value
+    try:
+        ports = tuple(int(each) for each in spelled)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        ports = ()
+    if not ports or len(set(ports)) < len(ports) or not all(0 < port < 65536 for port in ports):
+        raise ValueError("must be a port from 1 to 65535, or several with commas: 8000,8383")
+    return ports
+
+
+def _roles(value: object) -> dict[str, Role]:
+    try:
+        groups = json.loads(value) if isinstance(value, str) else value
+        roles = {group: Role(role) for group, role in groups.items()}  # type: ignore[union-attr]
+    except (AttributeError, ValueError):
+        roles = {"": Role.SERVICE}
+    if not {Role.AGENT, Role.ADMIN}.issuperset(roles.values()):
+        raise ValueError('must be JSON like {"support": "agent"}; the roles are agent and admin')
+    return roles
+
+
+def _postgresql(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("must look like postgresql://user:password@host:5432/database")
+    return value
+
+
+def _redis(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must look like redis://host:6379/0")
+    return value
+
+
+def _web_address(value: str) -> str:
+    """Scheme and host; http only on this machine, because keys and tokens travel there."""
+    parts = urlsplit(value)
+    local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    if not parts.hostname or parts.scheme not in ({"http", "https"} if local else {"https"}):
+        raise ValueError("must start with https:// (http:// only on this machine)")
+    return value
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    if not parts.hostname or parts.scheme not in {"http", "https"} or parts.path.strip("/"):
+        raise ValueError("must be an origin like https://support.example.com, without a path")
+    return value.rstrip("/")
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Ports = Annotated[tuple[int, ...], NoDecode, PlainValidator(_ports)]
+RoleOfGroup = Annotated[dict[str, Role], NoDecode, PlainValidator(_roles)]
+PerMinute = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """Read from the environment; `load_settings` is the way in.
+
+    An empty variable counts as not set. In code, fields go by their own names.
+    """
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
+
+    host: str = Field(
+        "127.0.0.1",
+        validation_alias="HOLDFAST_HOST",
+        description="The address to listen on; `0.0.0.0` for all of the machine's.",
+    )
+    ports: Ports = Field(
+        (8000,),
+        validation_alias="HOLDFAST_PORT",
+        description="The port of the API, or several with commas: `8000,8383,9094`.",
+    )
+    data: Path = Field(
+        Path(".holdfast"),
+        validation_alias="HOLDFAST_DATA",
+        description="The folder of the embedded servers' data and secrets.",
+    )
+    temporal_port: Port = Field(
+        7233,
+        validation_alias="HOLDFAST_TEMPORAL_PORT",
+        description="The port of the embedded Temporal server.",
+    )
+    temporal_ui_port: Port = Field(
+        8233,
+        validation_alias="HOLDFAST_TEMPORAL_UI_PORT",
+        description="The port of the embedded Temporal server's web interface.",
+    )
+
+    database_url: Annotated[SecretStr, AfterValidator(_postgresql)] | None = Field(
+        None,
+        validation_alias="DATABASE_URL",
+        description="A PostgreSQL of your own, `postgresql://…`; without it, the embedded one.",
+    )
+    database_pool_size: Annotated[int, Field(ge=1, le=500)] = Field(
+        10,
+        validation_alias="DATABASE_POOL_SIZE",
+        description="Database connections that each process may hold.",
+    )
+    redis_url: Annotated[SecretStr, AfterValidator(_redis)] | None = Field(
+        None,
+        validation_alias="REDIS_URL",
+        description="A Redis that carries events between many API processes, `redis://…`.",
+    )
+
+    jwt_secret: SecretStr | None = Field(
+        None,
+        validation_alias="JWT_SECRET",
+        description="Signs the tokens of users. With `DATABASE_URL` it is required; the embedded "
+        "stack makes one and keeps it. 32 bytes or more.",
+    )
+    jwt_expires_in: Duration = Field(
+        timedelta(hours=24),
+        validation_alias="JWT_EXPIRES_IN",
+        description="How long a token made by `holdfast token` is valid.",
+    )
+    frontend_url: Annotated[str, AfterValidator(_origin)] | None = Field(
+        None,
+        validation_alias="FRONTEND_URL",
+        description="The one web origin that browsers may call from (CORS).",
+    )
+    oidc_issuer: Annotated[str, AfterValidator(_web_address)] | None = Field(
+        None,
+        validation_alias="OIDC_ISSUER",
+        description="Takes agents' tokens from this issuer (Cognito, or any other).",
+    )
+    oidc_audience: str | None = Field(
+        None,
+        validation_alias="OIDC_AUDIENCE",
+        description="The `aud` or `client_id` that such a token must name. "
+        "Required with `OIDC_ISSUER`.",
+    )
+    oidc_groups: RoleOfGroup = Field(
+        {},
+        validation_alias="OIDC_GROUPS",
+        description='Which group of the issuer has which role: `{"support": "agent"}`.',
+    )
+    oidc_token_use: Literal["access", "id"] = Field(
+        "access",
+        validation_alias="OIDC_TOKEN_USE",
+        description="Which of the issuer's tokens are taken.",
+    )
+
+    ticket_auto_close: Duration = Field(
+        timedelta(days=7),
+        validation_alias="TICKET_AUTO_CLOSE",
+        description="A resolved ticket closes by itself after this.",
+    )
+    first_response_urgent: Duration = Field(
+        timedelta(minutes=15),
+        validation_alias="SLA_FIRST_RESPONSE_URGENT",
+        description="The first reply to an urgent ticket is due after this.",
+    )
+    first_response_high: Duration = Field(
+        timedelta(hours=1),
+        validation_alias="SLA_FIRST_RESPONSE_HIGH",
+        description="The same for priority high.",
+    )
+    first_response_medium: Duration = Field(
+        timedelta(hours=4),
+        validation_alias="SLA_FIRST_RESPONSE_MEDIUM",
+        description="The same for priority medium.",
+    )
+    first_response_low: Duration = Field(
+        timedelta(hours=8),
+        validation_alias="SLA_FIRST_RESPONSE_LOW",
+        description="The same for priority low.",
+    )
+    resolution_urgent: Duration = Field(
+        timedelta(hours=4),
+        validation_alias="SLA_RESOLUTION_URGENT",
+        description="An urgent ticket is to be resolved after this.",
+    )
+    resolution_high: Duration = Field(
+        timedelta(hours=8),
+        validation_alias="SLA_RESOLUTION_HIGH",
+        description="The same for priority high.",
+    )
+    resolution_medium: Duration = Field(
+        timedelta(hours=24),
+        validation_alias="SLA_RESOLUTION_MEDIUM",
+        description="The same for priority medium.",
+    )
+    resolution_low: Duration = Field(
+        timedelta(hours=72),
+        validation_alias="SLA_RESOLUTION_LOW",
+        description="The same for priority low.",
+    )
+
+    rate_limit_caller: PerMinute = Field(
+        1000,
+        validation_alias="RATE_LIMIT_CALLER",
+        description="Requests a minute for each user and each service key.",
+    )
+
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)
+    ] = Field(
+        "info",
+        validation_alias="LOG_LEVEL",
+        description="The least important thing to be logged.",
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console",
+        validation_alias="LOG_FORMAT",
+        description="Logs for people, or one JSON object a line.",
+    )
+
+    @model_validator(mode="after")
+    def _know_whose_tokens(self) -> Self:
+        # Without an audience, a token that the issuer made for any other program would do.
+        if self.oidc_issuer and not self.oidc_audience:
+            raise ValueError("OIDC_ISSUER is set, so OIDC_AUDIENCE must be set too")
+        return self
+
+    @property
+    def dsn(self) -> str:
+        """The database's address, in settings that are complete; see `access.reach_stack`."""
+        if self.database_url is None:
+            raise InvalidSetting("DATABASE_URL is not set.")
+        return self.database_url.get_secret_value()
+
+    def deadline_policy(self) -> DeadlinePolicy:
+        return DeadlinePolicy(
+            first_response={
+                Priority.URGENT: self.first_response_urgent,
+                Priority.HIGH: self.first_response_high,
+                Priority.MEDIUM: self.first_response_medium,
+                Priority.LOW: self.first_response_low,
+            },
+            resolution={
+                Priority.URGENT: self.resolution_urgent,
+                Priority.HIGH: self.resolution_high,
+                Priority.MEDIUM: self.resolution_medium,
+                Priority.LOW: self.resolution_low,
+            },
+            auto_close=self.ticket_auto_close,
+        )
+
+
+def load_settings() -> Settings:
+    """Read the environment, and `.env` in the working folder for what the environment leaves open.
+
+    `.env` goes into the environment, so that Temporal's variables, which the SDK reads by itself,
+    may stand there too. Raises InvalidSetting: a sentence for each variable that cannot be read,
+    never its value.
+    """
+    load_dotenv(".env")
+    try:
+        return Settings()
+    except ValidationError as error:
+        complaints = (_complaint(each["loc"], each["msg"]) for each in error.errors())
+        raise InvalidSetting("\n".join(complaints)) from None
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field: `DATABASE_URL` for `database_url`."""
+    return str(Settings.model_fields[field].validation_alias)
+
+
+def _complaint(location: Iterable[int | str], message: str) -> str:
+    """pydantic names the variable first; what concerns several of them names none."""
+    sentence = message.removeprefix("Value error, ").removeprefix("Input ")
+    return " ".join((*map(str, location), sentence)) + "."
