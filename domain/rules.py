@@ -85,6 +85,11 @@ class Decision:
     state: TicketState
     events: list[Event] = field(default_factory=list)
 
+    def changes(self, state: TicketState) -> bool:
+        """Whether anything has to be written. A ticket that was reopened and answered in one
+        look is where it was, and yet both happened."""
+        return bool(self.events) or self.state != state
+
     def then(self, *events: Event, **changes: object) -> "Decision":
         return Decision(self.state.model_copy(update=changes), [*self.events, *events])
 

@@ -64,7 +64,7 @@ class Engine:
 
     def __init__(self, client: Client, task_queue: str = names.TASK_QUEUE_THREADS) -> None:
         self._client = client
-        self._task_queue = task_queue
+        self.task_queue = task_queue
         self._waiting: asyncio.Queue[tuple[ThreadRef, NewTicketFacts | None]] = asyncio.Queue(
             _NUDGES_WAITING
         )
@@ -98,7 +98,7 @@ class Engine:
                 names.TICKET_WORKFLOW,
                 TicketInput(ticket_id=thread.id),
                 id=_workflow_id(thread),
-                task_queue=self._task_queue,
+                task_queue=self.task_queue,
                 start_signal=names.NUDGE,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
@@ -141,7 +141,7 @@ class Engine:
             answer = await self._client.workflow_service.describe_task_queue(
                 DescribeTaskQueueRequest(
                     namespace=self._client.namespace,
-                    task_queue=TaskQueue(name=self._task_queue),
+                    task_queue=TaskQueue(name=self.task_queue),
                     task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
                 ),
                 timeout=_CALL,
@@ -216,7 +216,7 @@ class Engine:
                         names.TICKET_WORKFLOW,
                         TicketInput(ticket_id=ticket_id),
                         id=workflow_id,
-                        task_queue=self._task_queue,
+                        task_queue=self.task_queue,
                         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                     ),

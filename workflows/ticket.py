@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.errors import HoldfastError, TicketNotFound
     from domain.lifecycle import (
         ChangeTicket,
+        Event,
         Loaded,
         Look,
         ProcessView,
@@ -93,7 +94,7 @@ class TicketWorkflow:
             # it could say that it was done.
             while self._state.last_cause != cause:
                 decision = self._obey(order)
-                if decision.state == self._state:
+                if not decision.changes(self._state):
                     break
                 seen = await self._advance(decision.then(last_cause=cause), drained=True)
                 await self._hear(seen)
@@ -156,7 +157,7 @@ class TicketWorkflow:
         async with self._turn:
             self._nudged = False
             await self._hear(await self._advance())
-            while (due := self._expire()).state != self._state:
+            while (due := self._expire()).changes(self._state):
                 await self._hear(await self._advance(due, drained=True))
             self._set_clock()
 
@@ -176,18 +177,20 @@ class TicketWorkflow:
     ) -> Seen:
         """Write a decision, if it changes anything, and look further; see `store.threads`."""
         assert self._loaded is not None
-        changed = decision is not None and decision.state != self._state
-        decided = decision.state if decision is not None and changed else None
-        if decided is not None:
-            decided = decided.model_copy(update={"version": self._state.version + 1})
+        version = self._state.version
+        decided: TicketState | None = None
+        events: list[Event] = []
+        if decision is not None and decision.changes(self._state):
+            decided = decision.state.model_copy(update={"version": version + 1})
+            events = decision.events
         seen = await workflow.execute_local_activity_method(
             TicketActivities.advance_ticket,
             Look(
                 ticket_id=self._ticket_id,
                 cursor=self._loaded.cursor if cursor is None else cursor,
-                version=self._state.version,
+                version=version,
                 decided=decided,
-                events=decision.events if decision is not None and changed else [],
+                events=events,
                 drained=drained,
             ),
             start_to_close_timeout=_TIMEOUT,
