@@ -1,0 +1,69 @@
+"""Workflows that began under an earlier version go on under this one.
+
+The histories were recorded by `record_histories.py`. A change that makes one of them fail needs
+`workflow.patched`, or a new version of the workflow: somewhere a ticket is open that began so.
+"""
+
+from pathlib import Path
+
+import pytest
+from temporalio import workflow
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+from temporalio.workflow import NondeterminismError
+
+from domain import names
+from domain.lifecycle import ChangeTicket, ProcessView, TicketInput
+from workflows.ticket import TicketWorkflow
+
+HISTORIES = sorted((Path(__file__).parents[1] / "histories").glob("ticket_*.json"))
+
+
+def recorded(file: Path) -> WorkflowHistory:
+    return WorkflowHistory.from_json(file.stem, file.read_text())
+
+
+def replayer(*workflows: type) -> Replayer:
+    return Replayer(workflows=workflows, data_converter=pydantic_data_converter)
+
+
+def test_there_are_histories() -> None:
+    assert len(HISTORIES) >= 3
+
+
+@pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
+async def test_recorded_history_replays(file: Path) -> None:
+    await replayer(TicketWorkflow).replay_workflow(recorded(file))
+
+
+@workflow.defn(name=names.TICKET_WORKFLOW)
+class Reordered(TicketWorkflow):
+    """The ticket workflow, but that it begins with a timer."""
+
+    @workflow.init
+    def __init__(self, start: TicketInput) -> None:
+        super().__init__(start)
+
+    @workflow.run
+    async def run(self, start: TicketInput) -> None:
+        await workflow.sleep(1)
+        await super().run(start)
+
+    @workflow.signal(name=names.NUDGE)
+    def nudge(self) -> None:
+        super().nudge()
+
+    @workflow.update(name=names.CHANGE)
+    async def change(self, order: ChangeTicket) -> None:
+        await super().change(order)
+
+    @workflow.query(name=names.PROCESS)
+    def get_process(self) -> ProcessView:
+        return super().get_process()
+
+
+@pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
+async def test_changed_order_of_commands_is_noticed(file: Path) -> None:
+    with pytest.raises(NondeterminismError):
+        await replayer(Reordered).replay_workflow(recorded(file))
