@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+from collections.abc import Collection
 
 from holdfast.errors import ServerDidNotStart
 from holdfast.settings import Settings
@@ -11,14 +12,20 @@ _PATIENCE = 60.0
 _PROBE_INTERVAL = 0.1
 
 
-async def until_ready(settings: Settings) -> None:
-    """Raises ServerDidNotStart after a minute, with what is still missing."""
+async def until_ready(settings: Settings, failed: Collection[str]) -> None:
+    """Return when all can do work; give up as soon as somebody is in `failed`.
+
+    Raises ServerDidNotStart, after a minute with what is still missing.
+    """
     missing = "the API does not answer"
     try:
         async with asyncio.timeout(_PATIENCE):
-            while missing:
-                missing = await asyncio.to_thread(what_is_missing, settings)
-                await asyncio.sleep(_PROBE_INTERVAL if missing else 0)
+            while missing := await asyncio.to_thread(what_is_missing, settings):
+                if failed:
+                    raise ServerDidNotStart(
+                        f"{' and '.join(sorted(set(failed)))} cannot start; the reason is above."
+                    )
+                await asyncio.sleep(_PROBE_INTERVAL)
     except TimeoutError:
         raise ServerDidNotStart(
             f"Holdfast was not ready after {_PATIENCE:.0f} seconds: {missing}."

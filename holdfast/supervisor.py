@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from holdfast.errors import SetupError
 from holdfast.processes import how_it_ended
 
 _LONGEST_DELAY = 10.0
@@ -42,13 +41,15 @@ class Supervisor:
     ) -> None:
         self._tell = tell
         self._on_change = on_change
+        self.failed: list[str] = []
+        """Who ended by itself with an error so far; whom a signal ended is not among them."""
         self._stages: list[tuple[Service, ...]] = []
         self._keepers: list[asyncio.Task[None]] = []
 
     async def start(self, *services: Service) -> None:
         """Start one stage, all of it at the same time; return when all of it is ready.
 
-        Raises the first SetupError. Call `stop` then, as always.
+        Raises the first failure. Call `stop` then, as always.
         """
         self._stages.append(services)
         try:
@@ -80,6 +81,8 @@ class Supervisor:
         while True:
             started = time.monotonic()
             code = await service.wait()
+            if code > 0:
+                self.failed.append(service.name)
             deaths = 1 if time.monotonic() - started > _HEALTHY_AFTER else deaths + 1
             self._tell(f"{service.name} {how_it_ended(code)}; it is started again.")
             await asyncio.sleep(restart_delay(deaths))
@@ -90,8 +93,8 @@ class Supervisor:
     async def _restarted(self, service: Service) -> bool:
         try:
             await self._start(service)
-        except SetupError as error:
-            self._tell(str(error))
+        except Exception as error:  # noqa: BLE001  whatever it is, giving up would be worse
+            self._tell(f"{service.name} did not come back: {error}")
             return False
         return True
 

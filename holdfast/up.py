@@ -112,7 +112,7 @@ class _House:
             await cluster.reach()
         key = await first_key(self.database_url, self.folder) if self.postgres else None
         await supervisor.start(self._program("api"), self._program("worker"))
-        await until_ready(self.settings)
+        await until_ready(self.settings, supervisor.failed)
         tell(
             welcome(
                 api=self.stack.api,

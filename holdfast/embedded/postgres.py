@@ -42,7 +42,7 @@ _SETTINGS = {
     "log_min_messages": "warning",
     "cluster_name": "holdfast",
 }
-_CARELESS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+_CARELESS = {"fsync": "off", "full_page_writes": "off"}
 
 
 class EmbeddedPostgres(Program):
@@ -100,7 +100,11 @@ class EmbeddedPostgres(Program):
         deadline = time.monotonic() + self.patience
         while not await self._try_start(last=time.monotonic() > deadline):
             await asyncio.sleep(0.1)
-        await self._ensure_database()
+        try:
+            await self._ensure_database()
+        except psycopg.Error as error:
+            await self.stop()
+            raise ServerDidNotStart(f"PostgreSQL was up for a moment only: {error}") from error
 
     async def _try_start(self, *, last: bool) -> bool:
         """False when what a killed server left behind is still in the way: try again."""

@@ -110,9 +110,8 @@ class TestRefusing:
             load_settings()
 
     def test_shows_no_secret(self) -> None:
-        settings = Settings(
-            jwt_secret=SecretStr("hunter2"), database_url="postgresql://u:hunter2@h"
-        )
+        url = SecretStr("postgresql://u:hunter2@h")
+        settings = Settings(jwt_secret=SecretStr("hunter2"), database_url=url)
         assert "hunter2" not in repr(settings)
 
 

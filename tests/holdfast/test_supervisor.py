@@ -2,6 +2,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from typing import ClassVar
 
 import psutil
 import pytest
@@ -103,3 +104,30 @@ def test_waits_longer_the_more_often_it_dies() -> None:
     assert delays[0] == 0
     assert delays == sorted(delays)
     assert delays[-1] == 10
+
+
+async def test_tries_again_when_it_does_not_come_back(observed: Observed) -> None:
+    class Failing(Program):
+        failures: ClassVar = [OSError("no space"), ServerDidNotStart("port taken")]
+
+        async def start(self) -> None:
+            if self.pid is not None and self.failures:
+                raise self.failures.pop()
+            await super().start()
+
+    await observed.supervisor.start(Failing(python(FOREVER, name="one")))
+    await observed.next_change()
+    os.kill(observed.pids["one"], signal.SIGKILL)
+    await observed.next_change()
+    assert observed.lines[1:] == [
+        "one did not come back: port taken",
+        "one did not come back: no space",
+    ]
+    assert observed.supervisor.failed == []
+
+
+async def test_remembers_who_ended_with_an_error(observed: Observed) -> None:
+    await observed.supervisor.start(Program(python("raise SystemExit(3)", name="broken")))
+    await observed.next_change()
+    await observed.next_change()
+    assert "broken" in observed.supervisor.failed
