@@ -1,0 +1,84 @@
+"""Days in milliseconds: long timers, on the server that skips time."""
+
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from domain.deadlines import DeadlineKind, DeadlinePolicy
+from domain.lifecycle import SetStatus
+from domain.models import AuthorKind, TicketStatus
+from store.database import Database
+from tests.workflows.desk import Desk
+from workers.threads import make_worker
+from workflows.engine import Engine
+
+TEST_SERVER = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
+
+
+@pytest.fixture
+async def skipping() -> AsyncIterator[WorkflowEnvironment]:
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=TEST_SERVER, data_converter=pydantic_data_converter
+    ) as environment:
+        await Engine(environment.client).add_search_attributes()
+        yield environment
+
+
+@pytest.fixture
+async def desk(
+    skipping: WorkflowEnvironment, database: Database, policy: DeadlinePolicy
+) -> AsyncIterator[Desk]:
+    engine = Engine(skipping.client, task_queue=f"test-{uuid4().hex}")
+    async with make_worker(skipping.client, database, policy, task_queue=engine.task_queue):
+        yield Desk(database, engine, policy)
+
+
+async def test_resolved_ticket_closes_after_seven_days(
+    desk: Desk, skipping: WorkflowEnvironment
+) -> None:
+    ticket_id = await desk.open()
+    await desk.change(ticket_id, SetStatus(status=TicketStatus.RESOLVED))
+    await skipping.sleep(timedelta(days=7) - timedelta(minutes=1))
+    assert (await desk.state(ticket_id)).status is TicketStatus.RESOLVED
+    await skipping.sleep(timedelta(minutes=2))
+    await desk.until(ticket_id, lambda state: state.status is TicketStatus.CLOSED)
+
+
+async def test_customer_who_writes_on_the_last_day_stops_the_close(
+    desk: Desk, skipping: WorkflowEnvironment
+) -> None:
+    ticket_id = await desk.open()
+    await desk.change(ticket_id, SetStatus(status=TicketStatus.RESOLVED))
+    await skipping.sleep(timedelta(days=6))
+    await desk.write(ticket_id, AuthorKind.CUSTOMER)
+    await desk.until_handled(ticket_id)
+    await skipping.sleep(timedelta(days=2))
+    assert (await desk.state(ticket_id)).status is TicketStatus.OPEN
+
+
+async def test_each_deadline_is_breached_in_its_turn(
+    desk: Desk, skipping: WorkflowEnvironment
+) -> None:
+    ticket_id = await desk.open()
+    await desk.until_handled(ticket_id)
+    both = [DeadlineKind.FIRST_RESPONSE, DeadlineKind.RESOLUTION]
+    for hours, breached in ((3, []), (2, both[:1]), (8, both)):
+        await skipping.sleep(timedelta(hours=hours))
+        await desk.until(
+            ticket_id,
+            lambda state, breached=breached: (
+                [  # type: ignore[misc]
+                    kind for kind in DeadlineKind if state.deadlines[kind].breached_at
+                ]
+                == breached
+            ),
+        )
+    deadlines = [entry.event["deadline"] for entry in await desk.log(ticket_id) if entry.event]
+    assert deadlines == both
