@@ -17,10 +17,13 @@ class TicketActivities:
 
     @activity.defn
     async def load_ticket(self, start: TicketInput) -> Loaded:
-        """Where the ticket stands, and how far its log was looked at."""
+        """Where the ticket stands, how far its log was looked at, and what follows."""
         async with self._database.begin() as session:
             state, thread = await tickets.load(session, start.ticket_id)
-        return Loaded(state=state, cursor=thread.handled_seq, policy=self._policy)
+            first = await threads.advance(session, thread, thread.handled_seq)
+        return Loaded(
+            state=state, policy=self._policy, cursor=first.cursor, heads=list(first.heads)
+        )
 
     @activity.defn
     async def advance_ticket(self, look: Look) -> Seen:

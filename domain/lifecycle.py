@@ -128,8 +128,10 @@ class Loaded(BaseModel):
     """What a workflow needs to begin, or to begin again."""
 
     state: TicketState
-    cursor: int
     policy: DeadlinePolicy
+    cursor: int
+    heads: list[Head] = Field(default_factory=list)
+    """What the workflow has to look at first."""
 
 
 class Alarm(BaseModel):

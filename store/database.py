@@ -28,7 +28,6 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=10,
-            pool_pre_ping=True,
             pool_use_lifo=True,
             # A failed statement is logged, the words that it carried are not.
             hide_parameters=True,

@@ -112,13 +112,11 @@ async def create(session: AsyncSession, thread_id: UUID, kind: ThreadKind) -> Lo
     return Locked(thread_id, open=True, last_seq=0, handled_seq=0)
 
 
-async def lock(
-    session: AsyncSession, thread_id: UUID, missing: type[NotFound] = NotFound
-) -> Locked:
-    """Lock a thread until the end of the transaction. Raises `missing` if there is none."""
+async def lock(session: AsyncSession, thread_id: UUID) -> Locked:
+    """Lock a thread until the end of the transaction. Raises NotFound."""
     row = (await session.execute(_LOCK, {"id": thread_id})).one_or_none()
     if row is None:
-        raise missing
+        raise NotFound
     return Locked(row.id, row.open, row.last_seq, row.handled_seq)
 
 
@@ -308,7 +306,7 @@ _CREATE = text(
     )
     """
 ).bindparams(grace=NUDGE_GRACE)
-_LOCK = text("SELECT id, open, last_seq, handled_seq FROM threads WHERE id = :id FOR UPDATE")
+_LOCK = text("SELECT id, open, last_seq, handled_seq FROM threads WHERE id = :id FOR NO KEY UPDATE")
 _LOCK_NAME = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _FIND = text(
     """

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm.attributes import set_committed_value
 
 from domain.deadlines import DeadlinePolicy, Deadlines, first_deadlines
 from domain.errors import NothingToUpdate, TicketIsClosed, TicketNotFound
@@ -45,6 +46,11 @@ class TicketRow:
     ticket: Ticket
     thread: Thread
     customer: Customer
+
+    @property
+    def locked(self) -> Locked:
+        """The thread, for a row that was found with `lock`."""
+        return _locked(self.thread)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +94,28 @@ async def open_ticket(
 
 
 async def write(
-    session: AsyncSession, ticket_id: UUID, draft: Draft, policy: DeadlinePolicy
+    session: AsyncSession, row: TicketRow, draft: Draft, policy: DeadlinePolicy
 ) -> Written:
-    """Write a message into a ticket.
+    """Write a message into a locked ticket.
 
     A customer who writes into a closed ticket is never turned away: the message goes into the
     ticket that follows it, which is opened if need be. Anybody else gets TicketIsClosed.
-    Raises TicketNotFound.
     """
-    thread = await _lock(session, ticket_id)
     if draft.source is not None and draft.external_id is not None:
         known = await threads.find(session, draft.source, draft.external_id)
         if known is not None:
             return Written(known.thread_id, known)
-    if thread.open:
-        return Written(thread.id, await threads.append(session, thread, draft))
+    if row.thread.open:
+        entry = await threads.append(session, row.locked, draft)
+        _show_newest(row.thread, entry)
+        return Written(row.ticket.id, entry)
     if draft.author is not AuthorKind.CUSTOMER:
         raise TicketIsClosed
-    follower = await session.scalar(select(Ticket.id).where(Ticket.follow_up_of == thread.id))
+    follows = Ticket.follow_up_of == row.ticket.id
+    follower = await session.scalar(select(Ticket.id).where(follows))
     if follower is not None:
-        return await write(session, follower, draft, policy)
-    return await _follow_up(session, thread.id, draft, policy)
+        return await write(session, await find(session, follower, lock=True), draft, policy)
+    return await _follow_up(session, row.ticket, draft, policy)
 
 
 async def edit(
@@ -127,10 +134,9 @@ async def edit(
     """
     if subject is None and tags is None:
         raise NothingToUpdate
-    thread = await _lock(session, ticket_id)
+    ticket, thread = await _lock(session, ticket_id)
     if not thread.open and not closed_just_now:
         raise TicketIsClosed
-    ticket = await session.get_one(Ticket, ticket_id)
     if subject in (None, ticket.subject) and tags in (None, ticket.tags):
         return
     ticket.subject = subject if subject is not None else ticket.subject
@@ -141,10 +147,12 @@ async def edit(
         await threads.touch(session, ticket_id)
 
 
-async def find(session: AsyncSession, ref: TicketRef) -> TicketRow:
-    """Raises TicketNotFound."""
-    column = Ticket.id if isinstance(ref, UUID) else Ticket.number
-    row = (await session.execute(rows().where(column == ref))).one_or_none()
+async def find(session: AsyncSession, ref: TicketRef, *, lock: bool = False) -> TicketRow:
+    """With `lock`, nobody else writes to it until the transaction ends. Raises TicketNotFound."""
+    query = rows().where((Ticket.id if isinstance(ref, UUID) else Ticket.number) == ref)
+    if lock:
+        query = query.with_for_update(of=_BOTH, key_share=True)
+    row = (await session.execute(query)).one_or_none()
     if row is None:
         raise TicketNotFound
     return TicketRow(*row)
@@ -172,8 +180,8 @@ async def revision_now(session: AsyncSession) -> int:
 
 async def load(session: AsyncSession, ticket_id: UUID) -> tuple[TicketState, Locked]:
     """A ticket's lifecycle as its row has it, locked. Raises TicketNotFound."""
-    thread = await _lock(session, ticket_id)
-    return state_of(await session.get_one(Ticket, ticket_id)), thread
+    ticket, thread = await _lock(session, ticket_id)
+    return state_of(ticket), thread
 
 
 def state_of(ticket: Ticket) -> TicketState:
@@ -230,8 +238,26 @@ async def record(
     return thread
 
 
-async def _lock(session: AsyncSession, ticket_id: UUID) -> Locked:
-    return await threads.lock(session, ticket_id, missing=TicketNotFound)
+async def _lock(session: AsyncSession, ticket_id: UUID) -> tuple[Ticket, Locked]:
+    query = select(Ticket, Thread).join(Thread, Thread.id == Ticket.id)
+    query = query.where(Ticket.id == ticket_id).with_for_update(of=_BOTH, key_share=True)
+    row = (await session.execute(query)).one_or_none()
+    if row is None:
+        raise TicketNotFound
+    ticket, thread = row
+    return ticket, _locked(thread)
+
+
+def _locked(thread: Thread) -> Locked:
+    return Locked(thread.id, thread.open, thread.last_seq, thread.handled_seq)
+
+
+def _show_newest(thread: Thread, entry: Appended) -> None:
+    """What the database has just made of the row, without asking for it again."""
+    if entry.created:
+        set_committed_value(thread, "last_seq", entry.seq)
+        set_committed_value(thread, "updated_at", entry.created_at)
+        set_committed_value(thread, "last_message_at", entry.created_at)
 
 
 async def _append_event(session: AsyncSession, thread: Locked, event: Event) -> Locked:
@@ -248,9 +274,8 @@ async def _append_event(session: AsyncSession, thread: Locked, event: Event) -> 
 
 
 async def _follow_up(
-    session: AsyncSession, closed_id: UUID, draft: Draft, policy: DeadlinePolicy
+    session: AsyncSession, closed: Ticket, draft: Draft, policy: DeadlinePolicy
 ) -> Written:
-    closed = await session.get_one(Ticket, closed_id)
     new = NewTicket(
         customer_id=closed.customer_id,
         channel=Channel(closed.channel),
@@ -259,7 +284,7 @@ async def _follow_up(
         tags=tuple(closed.tags),
         channel_identity=closed.channel_identity,
         origin_platform_id=closed.origin_platform_id,
-        follow_up_of=closed_id,
+        follow_up_of=closed.id,
     )
     return await open_ticket(session, new, draft, policy)
 
@@ -268,4 +293,6 @@ def _deadlines_json(deadlines: Deadlines) -> dict[str, Any]:
     return {kind: deadline.model_dump(mode="json") for kind, deadline in deadlines.items()}
 
 
+# A row that is only joined is as old as the statement, however long it waited for the lock.
+_BOTH = (Thread, Ticket)
 _HORIZON = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1")

@@ -56,7 +56,7 @@ class TicketWorkflow:
     @workflow.run
     async def run(self, start: TicketInput) -> None:
         try:
-            await self._load(start)
+            await self._catch_up()
         except ActivityError as error:
             if isinstance(error.cause, ApplicationError) and (
                 error.cause.type == TicketNotFound.__name__
@@ -64,13 +64,13 @@ class TicketWorkflow:
                 return
             raise
         while True:
-            await self._catch_up()
             if self._state.status is TicketStatus.CLOSED:
                 break
             if workflow.info().is_continue_as_new_suggested():
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 workflow.continue_as_new(start)
             await workflow.wait_condition(self._has_work)
+            await self._catch_up()
         await workflow.wait_condition(workflow.all_handlers_finished)
 
     @workflow.signal(name=names.NUDGE)
@@ -142,21 +142,22 @@ class TicketWorkflow:
                 str(refusal), type=type(refusal).__name__, non_retryable=True
             ) from None
 
-    async def _load(self, start: TicketInput) -> None:
+    async def _load(self) -> Seen:
         loaded = await workflow.execute_local_activity_method(
             TicketActivities.load_ticket,
-            start,
+            TicketInput(ticket_id=self._ticket_id),
             start_to_close_timeout=_TIMEOUT,
             retry_policy=_RETRY,
         )
         self._loaded = loaded
         self._take(loaded.state)
+        return Seen(cursor=loaded.cursor, written=False, heads=loaded.heads)
 
     async def _catch_up(self) -> None:
         """Handle all that was written, then all that is due."""
         async with self._turn:
             self._nudged = False
-            await self._hear(await self._advance())
+            await self._hear(await (self._advance() if self._loaded else self._load()))
             while (due := self._expire()).changes(self._state):
                 await self._hear(await self._advance(due, drained=True))
             self._set_clock()

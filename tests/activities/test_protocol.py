@@ -80,7 +80,8 @@ class Desk:
     async def append(self, author: AuthorKind, external_id: str | None = None) -> None:
         async with self.database.begin() as session:
             draft = Draft(author, "text", source="test", external_id=external_id)
-            written = await tickets.write(session, self.ticket_id, draft, POLICY)
+            row = await tickets.find(session, self.ticket_id, lock=True)
+            written = await tickets.write(session, row, draft, POLICY)
         self.nudges += written.entry.nudge
 
     def receive_nudge(self) -> None:

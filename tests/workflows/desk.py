@@ -46,7 +46,8 @@ class Desk:
         """Returns the ticket that the message went into."""
         async with self.database.begin() as session:
             draft = Draft(author, text, visibility=visibility)
-            written = await tickets.write(session, ticket_id, draft, self.policy)
+            row = await tickets.find(session, ticket_id, lock=True)
+            written = await tickets.write(session, row, draft, self.policy)
         if written.entry.nudge:
             await self.engine.nudge(thread_ref(written.ticket_id))
         return written.ticket_id
