@@ -12,6 +12,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import JsonValue
 from pydantic_core import from_json
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope
 
@@ -23,13 +24,14 @@ MAX_BODY = 256 * 1024
 
 class StrictRequest(Request):
     def __init__(self, scope: Scope, receive: Receive, max_body: int = MAX_BODY) -> None:
-        super().__init__(scope, _bounded(receive, max_body))
+        super().__init__(scope, _bounded(receive, max_body, _declared_length(scope)))
 
     async def json(self) -> JsonValue:
         """Parse the body. Raises JSONDecodeError, which is answered like any invalid input."""
         if not hasattr(self, "_json"):
             self._json = parse_json(await self.body())
-        return self._json
+        parsed: JsonValue = self._json
+        return parsed
 
 
 def parse_json(text: bytes) -> JsonValue:
@@ -68,20 +70,29 @@ def _fault_in(raw: bytes) -> str | None:
     return None
 
 
-def _bounded(receive: Receive, limit: int) -> Receive:
-    """Pass the body on as long as it is at most `limit` bytes, declared or not."""
+def _bounded(receive: Receive, limit: int, declared: int) -> Receive:
+    """Pass the body on as long as it is at most `limit` bytes, and declared to be."""
+    # FastAPI passes on this kind of exception alone while it reads a body.
+    too_large = HTTPException(413, PayloadTooLarge.sentence)
     total = 0
 
     async def receive_within_limit() -> Message:
         nonlocal total
+        if declared > limit:
+            raise too_large
         message = await receive()
         total += len(message.get("body", b""))
         if total > limit:
-            # FastAPI passes on this kind of exception alone while it reads a body.
-            raise HTTPException(413, PayloadTooLarge.sentence)
+            raise too_large
         return message
 
     return receive_within_limit
+
+
+def _declared_length(scope: Scope) -> int:
+    """The `Content-Length`; 0 without one, or with one that makes no sense."""
+    declared = Headers(scope=scope).get("content-length", "")
+    return int(declared) if declared.isdecimal() and len(declared) < 20 else 0
 
 
 def _finite(value: JsonValue) -> bool:

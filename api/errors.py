@@ -41,6 +41,11 @@ _DATABASE_OUTAGES = (
 )
 """Refused and broken connections, an exhausted pool, a lock not given in time."""
 
+_RETRY_AFTER = {
+    "headers": {
+        "Retry-After": {"description": "In seconds.", "schema": {"type": "integer"}},
+    }
+}
 _MOST_FAULTS = 20
 _LONGEST_PLACE = 100
 """An answer about a bad request stays small, however large the request was."""
@@ -93,13 +98,6 @@ def answer(error: Exception) -> JSONResponse:
 
 def _status(error: type[errors.HoldfastError]) -> int:
     return next((_STATUS[kind] for kind in error.__mro__ if kind in _STATUS), 500)
-
-
-_RETRY_AFTER = {
-    "headers": {
-        "Retry-After": {"description": "In seconds.", "schema": {"type": "integer"}},
-    }
-}
 
 
 def describe(*known: type[errors.HoldfastError]) -> dict[int | str, dict[str, Any]]:

@@ -18,6 +18,9 @@ _REDIS_TIMEOUT = 0.25
 _REDIS_PAUSE = 5.0
 """Seconds: after Redis failed once, callers are not made to wait for it again so soon."""
 
+_BETWEEN_SWEEPS = 10.0
+"""Seconds between two looks for counters of callers who are gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -42,13 +45,40 @@ class Standing:
         ]
 
 
+class _Counters(MemoryStorage):
+    """The library's counters in memory, without its look at every caller's on every call.
+
+    With 10,000 callers that look took a millisecond. Nothing here awaits, so no lock is needed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sweep_at = 0.0
+
+    async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        now = time.time()
+        self._sweep(now)
+        if self.expirations.setdefault(key, now + expiry) <= now:
+            self.expirations[key] = now + expiry
+            self.storage[key] = 0
+        self.storage[key] += amount
+        return self.storage[key]
+
+    def _sweep(self, now: float) -> None:
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + _BETWEEN_SWEEPS
+        for key in [key for key, expires_at in self.expirations.items() if expires_at <= now]:
+            del self.storage[key], self.expirations[key]
+
+
 class RateLimits:
     """Counts calls. A Redis that is down costs exactness, never an answer."""
 
     # Two counters a caller: no burst of twice the limit where two fixed windows meet, and
     # none of the moving window's list of every single call.
     def __init__(self, redis_url: str | None = None) -> None:
-        self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._local = SlidingWindowCounterRateLimiter(_Counters())
         self._shared = _in_redis(redis_url) if redis_url else None
         self._pause_until = 0.0
 

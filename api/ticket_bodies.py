@@ -41,11 +41,11 @@ def _once_each(tags: list[str]) -> list[str]:
 
 
 def _soon(at: datetime) -> datetime:
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
     now = datetime.now(UTC)
     if not now < at < now + _FURTHEST:
         raise ValueError("must be a time to come, within three years")
-    return at
+    return at.astimezone(UTC)
 
 
 OptionalText = Annotated[ShortText | None, AfterValidator(_empty_is_none)]

@@ -91,7 +91,12 @@ async def create_ticket(
     return response
 
 
-@router.get("/", response_model=TicketPage, dependencies=[EVERYBODY])
+@router.get(
+    "/",
+    response_model=TicketPage,
+    dependencies=[EVERYBODY],
+    responses=describe(CustomerNotFound),
+)
 async def list_tickets(
     caller: Caller,
     services: ServicesDep,
@@ -218,7 +223,7 @@ async def add_message(
     async with services.database.begin() as session:
         if answer := await once.answered(session):
             return answer
-        row = await _find(session, ref, caller)
+        row = await _find(session, ref, caller, lock=True)
         author = await author_of(session, caller, body, row.customer)
         draft = Draft(
             author=author.kind,
@@ -231,9 +236,10 @@ async def add_message(
             source=once.source,
             external_id=once.key,
         )
-        written = await tickets.write(session, row.ticket.id, draft, services.config.policy)
-        session.expire_all()
-        view = await _view(session, await tickets.find(session, written.ticket_id), caller)
+        written = await tickets.write(session, row, draft, services.config.policy)
+        if written.ticket_id != row.ticket.id:
+            row = await tickets.find(session, written.ticket_id)
+        view = await _view(session, row, caller)
         response = await once.answer(session, 200, view)
     _nudge(services, written)
     return response
@@ -347,8 +353,10 @@ async def _open(
     return await tickets.open_ticket(session, new, first, services.config.policy)
 
 
-async def _find(session: AsyncSession, ref: TicketRef, caller: Principal) -> TicketRow:
-    row = await tickets.find(session, ref)
+async def _find(
+    session: AsyncSession, ref: TicketRef, caller: Principal, *, lock: bool = False
+) -> TicketRow:
+    row = await tickets.find(session, ref, lock=lock)
     await require_access(session, caller, row)
     return row
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -64,7 +64,7 @@ def api() -> None:
     sockets = bind_all(settings.host, settings.ports)
     from workers.api import run
 
-    asyncio.run(run(settings, sockets))
+    _run_quickly(run(settings, sockets))
 
 
 @app.command()
@@ -73,7 +73,7 @@ def worker() -> None:
     settings = _complete_settings()
     from workers.threads import run
 
-    asyncio.run(run(settings))
+    _run_quickly(run(settings))
 
 
 @app.command()
@@ -181,6 +181,13 @@ def agent_add(
 
     if not asyncio.run(add()):
         raise SetupError(f"There is an agent {agent_id} already.")
+
+
+def _run_quickly(process: Coroutine[None, None, None]) -> None:
+    """On uvloop, which takes a third of an event loop's work off a busy process."""
+    import uvloop
+
+    uvloop.run(process)
 
 
 def _complete_settings() -> Settings:

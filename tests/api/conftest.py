@@ -15,7 +15,7 @@ from api.config import ApiConfig
 from domain.deadlines import DeadlinePolicy
 from domain.errors import EngineUnavailable
 from domain.lifecycle import ChangeTicket, ProcessView
-from domain.models import Priority, ThreadRef
+from domain.models import Priority, ThreadRef, TicketStatus
 from store.database import Database
 from tests.api.people import SECRET
 from workflows.engine import Engine, NewTicketFacts
@@ -35,7 +35,10 @@ class PretendedEngine:
         await self.check()
 
     async def process(self, ticket_id: UUID) -> ProcessView:
-        raise EngineUnavailable
+        await self.check()
+        return ProcessView(
+            status=TicketStatus.NEW, waiting_for="an agent", alarms=[], handled_seq=1
+        )
 
     async def check(self) -> None:
         if not self.works:
@@ -67,7 +70,7 @@ def config() -> ApiConfig:
 
 @pytest.fixture
 def app(config: ApiConfig, database: Database, engine: PretendedEngine) -> FastAPI:
-    return create_app(config, database, cast(Engine, engine))
+    return create_app(config, database, cast("Engine", engine))
 
 
 def client_of(app: FastAPI) -> httpx.AsyncClient:

@@ -28,7 +28,7 @@ class Issuer:
         """Sign with a new key from now on and publish no other."""
         self.keys = {kid: generate_private_key(65537, 2048)}
 
-    def token(self, kid: str | None = None, **changes: Any) -> str:
+    def token(self, kid: str | None = None, **changes: object) -> str:
         """An access token as Cognito makes it; a claim given as None is left out."""
         current_kid, key = next(iter(self.keys.items()))
         claims = {

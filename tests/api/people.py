@@ -1,7 +1,6 @@
 """Those who call in tests, and what they carry in `Authorization`."""
 
 import time
-from typing import Any
 
 import jwt
 
@@ -12,7 +11,7 @@ from store.database import Database
 SECRET = "a-secret-for-tests-that-is-long-enough"
 
 
-def signed(**claims: Any) -> str:
+def signed(**claims: object) -> str:
     """A JWT with these claims and an hour to live; a claim given as None is left out."""
     given = {"exp": int(time.time()) + 3600, **claims}
     return jwt.encode(
@@ -20,7 +19,7 @@ def signed(**claims: Any) -> str:
     )
 
 
-def token(role: str, sub: object = None, **claims: Any) -> str:
+def token(role: str, sub: object = None, **claims: object) -> str:
     """A JWT as an operator would sign it."""
     return signed(role=role, sub=sub or f"{role}-1", **claims)
 
@@ -29,7 +28,7 @@ def bearer(credential: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {credential}"}
 
 
-def as_(role: Role, sub: object = None, **claims: Any) -> dict[str, str]:
+def as_(role: Role, sub: object = None, **claims: object) -> dict[str, str]:
     return bearer(token(role.value, sub, **claims))
 
 
