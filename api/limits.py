@@ -8,7 +8,7 @@ import structlog
 from limits import RateLimitItem
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
-from redis.exceptions import RedisError
+from limits.errors import StorageError
 
 from domain.errors import TooManyRequests
 
@@ -87,7 +87,7 @@ class RateLimits:
         if self._shared is not None and time.monotonic() >= self._pause_until:
             try:
                 return await _count(self._shared, limit, who)
-            except (RedisError, OSError) as error:
+            except StorageError as error:
                 self._pause_until = time.monotonic() + _REDIS_PAUSE
                 log.warning("redis_failed_counting_alone", error=repr(error))
         return await _count(self._local, limit, who)
@@ -110,6 +110,8 @@ def _in_redis(url: str) -> SlidingWindowCounterRateLimiter:
     storage = RedisStorage(
         f"async+{url}",
         implementation="redispy",
+        # In its own words, so that the client library is in memory only where there is a Redis.
+        wrap_exceptions=True,
         socket_timeout=_REDIS_TIMEOUT,
         socket_connect_timeout=_REDIS_TIMEOUT,
     )
