@@ -124,7 +124,7 @@ def hear(
 def expire(state: TicketState, now: datetime, policy: DeadlinePolicy) -> Decision:
     """Do what is due at `now`."""
     decision = Decision(state)
-    for kind, deadline in state.deadlines.items():
+    for kind, deadline in sorted(state.deadlines.items(), key=lambda item: item[1].due_at):
         if deadline.pending and deadline.due_at <= now:
             breached = deadline.model_copy(update={"breached_at": deadline.due_at})
             decision = decision.then(

@@ -17,6 +17,11 @@ from store.database import Database
 connect = AsyncConnection.connect
 
 
+def fresh_name() -> str:
+    """Of a database that nobody else has."""
+    return f"test_{uuid4().hex}"
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedPostgres]:
     """A running PostgreSQL. Make a database of your own in it: `postgres.dsn_of(name)`."""
@@ -47,7 +52,7 @@ async def template(postgres: EmbeddedPostgres) -> str:
 @pytest_asyncio.fixture(loop_scope="session")
 async def database_url(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
     """A database of the test's own, migrated and empty."""
-    name = f"test_{uuid4().hex}"
+    name = fresh_name()
     async with await connect(postgres.dsn, autocommit=True) as connection:
         await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         yield postgres.dsn_of(name)

@@ -1,6 +1,7 @@
 """The loop that makes lost nudges, lost workflows and a lost Temporal cluster harmless."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import structlog
@@ -35,25 +36,22 @@ class Relay:
 
     async def run(self) -> None:
         """Until cancelled: nudge what is behind, and now and then look for what is missing."""
-        while True:
-            try:
-                while await self._nudge_overdue():
-                    pass
-                await self._restore_workflows()
-            except (HoldfastError, exc.SQLAlchemyError) as error:
-                log.warning("relay_waits", reason=type(error).__name__)
-            await asyncio.sleep(_PAUSE)
+        # Side by side: to restore many workflows takes minutes, in which others are behind.
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(_again_and_again(self._nudge_overdue))
+            loops.create_task(_again_and_again(self._restore_workflows))
 
-    async def _nudge_overdue(self) -> bool:
-        """True when there may be more."""
-        # Claiming a thread puts its next turn off, so ask first whether nudging is possible.
-        await self._engine.check()
-        async with self._database.begin() as session:
-            behind = await threads.overdue(session, _BATCH)
-        if behind:
-            log.info("relay_nudges", threads=len(behind))
-        await self._nudge_all(behind)
-        return len(behind) == _BATCH
+    async def _nudge_overdue(self) -> None:
+        full = True
+        while full:
+            # Claiming a thread puts its next turn off, so ask first whether nudging is possible.
+            await self._engine.check()
+            async with self._database.begin() as session:
+                behind = await threads.overdue(session, _BATCH)
+            if behind:
+                log.info("relay_nudges", threads=len(behind))
+            await self._nudge_all(behind)
+            full = len(behind) == _BATCH
 
     async def _restore_workflows(self) -> None:
         """Give every open thread whose workflow is gone a new one.
@@ -90,3 +88,12 @@ class Relay:
     async def _nudge(self, thread: ThreadRef) -> None:
         async with self._at_once:
             await self._engine.nudge(thread)
+
+
+async def _again_and_again(work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await work()
+        except (HoldfastError, exc.SQLAlchemyError) as error:
+            log.warning("relay_waits", reason=type(error).__name__)
+        await asyncio.sleep(_PAUSE)
