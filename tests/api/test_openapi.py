@@ -1,0 +1,69 @@
+"""What the OpenAPI document promises holds: schemathesis tries all of it over real HTTP."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+from schemathesis.checks import not_a_server_error
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi import checks
+
+from api.config import ApiConfig
+from domain.principals import Role
+from tests.api.people import as_
+from tests.api.serving import served
+
+EXAMPLES = 60
+"""For each operation; all of it together takes some twenty seconds."""
+
+Operation = schemathesis.APIOperation[Any, Any, Any, Any]
+Case = schemathesis.Case[Any]
+PROMISES = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+    checks.ignored_auth,
+]
+
+
+@pytest.fixture
+def document(config: ApiConfig, database_url: str) -> Iterator[schemathesis.BaseSchema]:
+    with served(config, database_url) as address:
+        yield schemathesis.openapi.from_url(
+            f"{address}/api/openapi.json", config=SchemathesisConfig(seed=4)
+        )
+
+
+def keep_promises(operation: Operation, mode: schemathesis.GenerationMode) -> None:
+    @hypothesis.settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
+    def try_all(case: Case) -> None:
+        case.call_and_validate(headers=as_(Role.ADMIN), checks=PROMISES)
+
+    # An operation without parameters cannot be called wrongly.
+    with suppress(hypothesis.errors.Unsatisfiable):
+        try_all()
+
+
+@pytest.mark.parametrize("mode", schemathesis.GenerationMode)
+def test_every_operation_keeps_its_promises(
+    document: schemathesis.BaseSchema, mode: schemathesis.GenerationMode
+) -> None:
+    tried = 0
+    for found in document.get_all_operations():
+        assert isinstance(found, Ok)
+        keep_promises(found.ok(), mode)
+        tried += 1
+    assert tried > 10
