@@ -27,7 +27,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Uuid, bindparam, cast, func, select, text, true
+from sqlalchemy import Integer, Uuid, bindparam, cast, func, select, text, true
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -243,13 +243,11 @@ async def entries(
     The first `limit` entries after `after_seq`, or without it the newest `limit`. Private notes
     only when `private`.
     """
-    query = select(*_ENTRY).where(Message.thread_id == thread_id).limit(limit)
-    if not private:
-        query = query.where(Message.visibility == Visibility.PUBLIC)
+    wanted = {"thread_id": thread_id, "limit": limit}
     if after_seq is not None:
-        query = query.where(Message.seq > after_seq).order_by(Message.seq)
-        return [Entry(*row) for row in await session.execute(query)]
-    newest = await session.execute(query.order_by(Message.seq.desc()))
+        rows = await session.execute(_ENTRIES_AFTER[private], wanted | {"after_seq": after_seq})
+        return [Entry(*row) for row in rows]
+    newest = await session.execute(_NEWEST_ENTRIES[private], wanted)
     return [Entry(*row) for row in newest][::-1]
 
 
@@ -298,6 +296,18 @@ _ENTRY = (
     Message.attachments,
     Message.created_at,
 )
+# By whether private notes are wanted. Built once: to build one takes longer than to run it.
+_LOG = {
+    True: select(*_ENTRY)
+    .where(Message.thread_id == bindparam("thread_id"))
+    .limit(bindparam("limit", type_=Integer)),
+}
+_LOG[False] = _LOG[True].where(Message.visibility == Visibility.PUBLIC)
+_ENTRIES_AFTER = {
+    private: log.where(Message.seq > bindparam("after_seq")).order_by(Message.seq)
+    for private, log in _LOG.items()
+}
+_NEWEST_ENTRIES = {private: log.order_by(Message.seq.desc()) for private, log in _LOG.items()}
 _CREATE = text(
     """
     INSERT INTO threads (id, kind, nudge_due_at, last_message_at, updated_at, revision)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, text, update
+from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -149,10 +149,8 @@ async def edit(
 
 async def find(session: AsyncSession, ref: TicketRef, *, lock: bool = False) -> TicketRow:
     """With `lock`, nobody else writes to it until the transaction ends. Raises TicketNotFound."""
-    query = rows().where((Ticket.id if isinstance(ref, UUID) else Ticket.number) == ref)
-    if lock:
-        query = query.with_for_update(of=_BOTH, key_share=True)
-    row = (await session.execute(query)).one_or_none()
+    query = _FIND[isinstance(ref, UUID), lock]
+    row = (await session.execute(query, {"ref": ref})).one_or_none()
     if row is None:
         raise TicketNotFound
     return TicketRow(*row)
@@ -165,17 +163,6 @@ def rows() -> Select[Ticket, Thread, Customer]:
         .join(Thread, Thread.id == Ticket.id)
         .join(Customer, Customer.id == Ticket.customer_id)
     )
-
-
-async def changed_since(session: AsyncSession, revision: int, limit: int) -> list[TicketRow]:
-    """The `limit` newest changes after `revision`, the oldest of them first."""
-    query = rows().where(Thread.revision > revision).order_by(Thread.revision.desc()).limit(limit)
-    return [TicketRow(*row) for row in await session.execute(query)][::-1]
-
-
-async def revision_now(session: AsyncSession) -> int:
-    """The newest revision of which it is certain that nothing before it is still to come."""
-    return (await session.scalar(_HORIZON)) or 0
 
 
 async def load(session: AsyncSession, ticket_id: UUID) -> tuple[TicketState, Locked]:
@@ -239,9 +226,7 @@ async def record(
 
 
 async def _lock(session: AsyncSession, ticket_id: UUID) -> tuple[Ticket, Locked]:
-    query = select(Ticket, Thread).join(Thread, Thread.id == Ticket.id)
-    query = query.where(Ticket.id == ticket_id).with_for_update(of=_BOTH, key_share=True)
-    row = (await session.execute(query)).one_or_none()
+    row = (await session.execute(_LOCK, {"ref": ticket_id})).one_or_none()
     if row is None:
         raise TicketNotFound
     ticket, thread = row
@@ -293,6 +278,22 @@ def _deadlines_json(deadlines: Deadlines) -> dict[str, Any]:
     return {kind: deadline.model_dump(mode="json") for kind, deadline in deadlines.items()}
 
 
-# A row that is only joined is as old as the statement, however long it waited for the lock.
-_BOTH = (Thread, Ticket)
-_HORIZON = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1")
+# Built once: to build a statement takes longer than to run it.
+_FIND = {
+    (by_id, lock): statement.with_for_update(of=(Thread, Ticket), key_share=True)
+    if lock
+    else statement
+    for by_id, statement in (
+        (True, rows().where(Ticket.id == bindparam("ref"))),
+        (False, rows().where(Ticket.number == bindparam("ref"))),
+    )
+    for lock in (True, False)
+}
+# Both are locked: a row that is only joined is as old as the statement, however long that
+# waited for the lock.
+_LOCK = (
+    select(Ticket, Thread)
+    .join(Thread, Thread.id == Ticket.id)
+    .where(Ticket.id == bindparam("ref"))
+    .with_for_update(of=(Thread, Ticket), key_share=True)
+)

@@ -45,7 +45,7 @@ _CALL = timedelta(seconds=5)
 _PATIENT_CALL = timedelta(seconds=_PATIENCE)
 _UPDATES_IN_FLIGHT = 4
 """On one workflow from one process; Temporal refuses an eleventh of all."""
-_NUDGERS = 4
+_NUDGERS = 2
 """Few on purpose: nudges that wait in line under load find more to be handled by each look."""
 _NUDGES_WAITING = 10_000
 """More would mean that Temporal is away, and the relay nudges those threads when it is back."""

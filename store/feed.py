@@ -1,0 +1,117 @@
+"""The change feed: how an api process learns that something has changed.
+
+**A hint is only a hint, the log is the truth.** A watch tells which threads *may* have changed.
+Whoever cares reads the log after the last seq it has seen. So a doubled hint costs one read, and
+hints can be dropped as long as it is said that some were: by `reset`, after which everything may
+have changed. The guarantee:
+
+    After a change is committed, every watch that existed before either gets the thread's id,
+    or gets a reset, and gets it after the change can be read.
+
+A reset comes after every (re)connect, because nothing was announced to us while we were away, and
+when a watch would otherwise have to remember too much. A feed that hears nothing for a while finds
+out by itself whether it is deaf.
+
+**Revisions.** `threads.revision` is the id (xid8) of the last transaction that changed a thread or
+its ticket: PostgreSQL hands them out in increasing order, but transactions commit in any order. A
+transaction that began early and commits late has a revision below others which were visible long
+before it. So "all that is newer than the newest I have seen" loses changes. What is safe to ask
+for is whatever came after a *moment*: the set of transactions that had ended when we looked; see
+`store.changes`. Towards clients a moment is one number, its *horizon*: the newest revision of
+which it is certain that nothing up to it is still to come, the oldest running transaction minus
+one. Asking for what came after a horizon never misses a change. It may return one for a second
+time.
+"""
+
+import asyncio
+from collections import deque
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+MAX_THREADS = 10_000
+"""So many thread ids a watch remembers, about a megabyte; reading them all is cheaper than more."""
+MAX_TYPING = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Typing:
+    """Somebody has begun, or ceased, to type into a thread. Nobody keeps this.
+
+    `sid` is the socket it came from, which needs not be told.
+    """
+
+    thread_id: UUID
+    by_customer: bool
+    typing: bool
+    sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What may have changed since a watch was last asked.
+
+    `reset`: anything may have. `keys`: service keys were made or revoked.
+    """
+
+    threads: frozenset[UUID]
+    typing: tuple[Typing, ...]
+    keys: bool
+    reset: bool
+
+
+class Watch:
+    """The changes that one consumer has not asked for yet; bounded, however long it does not."""
+
+    def __init__(self) -> None:
+        self._threads: set[UUID] = set()
+        self._typing: deque[Typing] = deque(maxlen=MAX_TYPING)
+        self._keys = False
+        self._reset = False
+        self._changed = asyncio.Event()
+
+    async def changes(self) -> Changes:
+        """Wait until there are any, and take them."""
+        await self._changed.wait()
+        self._changed.clear()
+        taken = Changes(frozenset(self._threads), tuple(self._typing), self._keys, self._reset)
+        self._threads.clear()
+        self._typing.clear()
+        self._keys = self._reset = False
+        return taken
+
+    def thread_changed(self, thread_id: UUID) -> None:
+        if self._reset:
+            return
+        self._threads.add(thread_id)
+        self._changed.set()
+        if len(self._threads) > MAX_THREADS:
+            self.reset()
+
+    def somebody_typed(self, typing: Typing) -> None:
+        self._typing.append(typing)
+        self._changed.set()
+
+    def keys_changed(self) -> None:
+        self._keys = True
+        self._changed.set()
+
+    def reset(self) -> None:
+        """Hints may have been lost: anything may have changed."""
+        self._threads.clear()
+        self._reset = True
+        self._changed.set()
+
+
+class Feed(Protocol):
+    """Where hints come from."""
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Listen until the block ends, whatever happens to the other side meanwhile."""
+
+    def watch(self) -> AbstractContextManager[Watch]:
+        """What changes from now on."""
+
+    async def tell(self, typing: Typing) -> None:
+        """Tell all api processes, this one included. May be lost, and then nothing is amiss."""
