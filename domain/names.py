@@ -21,6 +21,9 @@ THREADS_CHANNEL = "holdfast_threads"
 """PostgreSQL NOTIFY channel; the payload is one thread id, nothing else."""
 KEYS_CHANNEL = "holdfast_keys"
 """PostgreSQL NOTIFY channel: the service keys have changed; the payload is empty."""
+TYPING_CHANNEL = "holdfast_typing"
+"""PostgreSQL NOTIFY channel. The payload is ids and flags, never text: thread, `customer` or
+`staff`, 1 or 0, socket."""
 
 
 def ticket_workflow_id(ticket_id: UUID) -> str:

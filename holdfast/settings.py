@@ -143,7 +143,7 @@ class Settings(BaseSettings):
     redis_url: Annotated[SecretStr, AfterValidator(_redis)] | None = Field(
         None,
         validation_alias="REDIS_URL",
-        description="A Redis that carries events between many API processes, `redis://…`.",
+        description="A Redis in which all API processes count rate limits together, `redis://…`.",
     )
 
     jwt_secret: SecretStr | None = Field(

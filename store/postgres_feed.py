@@ -12,14 +12,11 @@ from psycopg import AsyncConnection, Notify, sql
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import text
 
-from domain.names import KEYS_CHANNEL, THREADS_CHANNEL
+from domain.names import KEYS_CHANNEL, THREADS_CHANNEL, TYPING_CHANNEL
 from store.database import Database
 from store.feed import Typing, Watch
 
 log = structlog.get_logger(__name__)
-
-TYPING_CHANNEL = "holdfast_typing"
-"""The payload is ids and flags, never text: thread, `customer` or `staff`, 1 or 0, socket."""
 
 APPLICATION_NAME = "holdfast feed"
 

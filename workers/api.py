@@ -7,7 +7,11 @@ import uvicorn
 
 from api.app import create_app
 from api.config import ApiConfig, OidcConfig
+from api.services import Services
+from api.socket_frames import SERVER_OPTIONS
+from api.sockets import create_sockets
 from holdfast.settings import Settings
+from store.postgres_feed import PostgresFeed
 from workers import logs
 from workers.databases import open_database
 from workflows.connection import connect
@@ -44,16 +48,25 @@ async def run(settings: Settings, listeners: list[socket.socket]) -> None:
     logs.configure(settings.log_level, settings.log_format)
     database = open_database(settings)
     engine = Engine(await connect())
-    config = uvicorn.Config(
-        create_app(api_config(settings), database, engine),
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE,
+    config = api_config(settings)
+    app = create_app(config, database, engine)
+    services: Services = app.state.services
+    sockets = create_sockets(
+        config, database, PostgresFeed(database), services.authenticator, services.limits
+    )
+    server = uvicorn.Server(
+        uvicorn.Config(
+            sockets.asgi(app),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE,
+            **SERVER_OPTIONS,
+        )
     )
     try:
-        async with engine.nudging():
-            await uvicorn.Server(config).serve(sockets=listeners)
+        async with engine.nudging(), sockets.running():
+            await server.serve(sockets=listeners)
     finally:
         await database.close()

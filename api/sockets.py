@@ -1,0 +1,271 @@
+"""Socket.IO: who is connected, what they may subscribe to, and what they say.
+
+    sockets = create_sockets(config, database, feed, authenticator, limits)
+    asgi = sockets.asgi(app)
+    async with sockets.running():
+        ...  # serve `asgi`
+
+A client subscribes by its handshake's query (`scope`, `ticketId`, `afterSeq`), and later by
+`subscribe` and `unsubscribe`. Its token alone says what it may see. What cannot be done is told in
+the acknowledgement, as `{code, message}`, or by `system:error`; refused subscriptions by both.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+import socketio
+import structlog
+from limits import RateLimitItemPerMinute
+from starlette.types import ASGIApp
+
+from api.auth import Authenticator, bearer_token
+from api.config import ApiConfig
+from api.errors import answer
+from api.limits import RateLimits
+from api.socket_commands import Answer, Caller, TicketCommands, typing_told
+from api.socket_server import Call, Handshake, NotNow, Refused, SocketServer
+from api.stream_sources import TicketSources
+from api.streams import Gone, Streams
+from domain.errors import (
+    DatabaseUnavailable,
+    HoldfastError,
+    InsufficientPermissions,
+    InvalidRequest,
+    NotAuthenticated,
+)
+from domain.principals import Principal, Role
+from store.database import Database
+from store.feed import Feed, Watch
+
+log = structlog.get_logger(__name__)
+
+_MAX_WAITING = 64
+"""Calls of one client that may wait for their turn. Who sends more does not wait for answers."""
+_RESTART_AFTER = 1.0
+
+
+@dataclass(slots=True)
+class Client:
+    """A connected socket. Its calls are handled one after the other."""
+
+    sid: str
+    principal: Principal
+    key: str | None
+    """The service key it came with: keys can be revoked."""
+    inbox: deque[Call] = field(default_factory=deque)
+    working: bool = False
+    expiry: asyncio.TimerHandle | None = None
+
+
+class Sockets:
+    """The sockets of one api process. A `Receiver` for the server."""
+
+    def __init__(
+        self,
+        config: ApiConfig,
+        database: Database,
+        feed: Feed,
+        authenticator: Authenticator,
+        limits: RateLimits,
+    ) -> None:
+        self._database = database
+        self._feed = feed
+        self._authenticator = authenticator
+        self._limits = limits
+        self._limit = RateLimitItemPerMinute(config.rate_limit_caller)
+        self._server = SocketServer(self, config.frontend_url)
+        self._streams = Streams(TicketSources(database), self._server)
+        self._clients: dict[str, Client] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._commands = TicketCommands(database, feed, self._streams).table()
+
+    def asgi(self, app: ASGIApp) -> ASGIApp:
+        """`app` with Socket.IO at `/socket.io/`. Its lifespan stays its own."""
+        wrapped: ASGIApp = socketio.ASGIApp(self._server, app, socketio_path="socket.io")
+        return wrapped
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Listen to the feed and send what changes, until the block ends."""
+        with self._feed.watch() as threads, self._feed.watch() as others:
+            async with self._feed.running():
+                tasks = [
+                    asyncio.create_task(_keep(self._streams.follow, threads), name="streams"),
+                    asyncio.create_task(_keep(self._follow, others), name="sockets"),
+                ]
+                try:
+                    yield
+                finally:
+                    for task in tasks:
+                        task.cancel()
+                    await asyncio.gather(*tasks, return_exceptions=True)
+                    await self._server.shutdown()
+
+    async def connect(self, sid: str, handshake: Handshake) -> None:
+        try:
+            token = _token(handshake)
+            principal = await self._identify(token, handshake.address)
+            await self._count(principal.key)
+        except (NotAuthenticated, InsufficientPermissions) as error:
+            raise Refused(error.code, str(error)) from None
+        except Exception as error:
+            raise NotNow from error
+        client = Client(sid, principal, token if principal.role is Role.SERVICE else None)
+        expires_in = _expires_in(token, principal)
+        if expires_in is not None:
+            client.expiry = asyncio.get_running_loop().call_later(expires_in, self._expire, sid)
+        if "scope" in handshake.query or "ticketId" in handshake.query:
+            client.inbox.append(Call("subscribe", [handshake.query], ack=None))
+        self._clients[sid] = client
+
+    def connected(self, sid: str) -> None:
+        client = self._clients.get(sid)
+        if client is not None and client.inbox:
+            self._work_on(client)
+
+    def called(self, sid: str, call: Call) -> None:
+        client = self._clients.get(sid)
+        if client is None:
+            return
+        if len(client.inbox) >= _MAX_WAITING:
+            self._server.drop(sid)
+            return
+        client.inbox.append(call)
+        self._work_on(client)
+
+    def disconnected(self, sid: str) -> None:
+        client = self._clients.pop(sid, None)
+        if client is not None and client.expiry is not None:
+            client.expiry.cancel()
+        self._streams.leave(sid)
+
+    async def _identify(self, token: str, address: str) -> Principal:
+        try:
+            return await self._authenticator.identify(token)
+        except NotAuthenticated:
+            await self._count(f"address:{address}")
+            raise
+
+    async def _count(self, who: str) -> None:
+        """Count towards the same limit as calls over HTTP. Raises TooManyRequests."""
+        (await self._limits.count(self._limit, who)).require()
+
+    def _work_on(self, client: Client) -> None:
+        if not client.working:
+            client.working = True
+            self._start(self._work(client))
+
+    async def _work(self, client: Client) -> None:
+        while client.inbox:
+            await self._handle(client, client.inbox.popleft())
+        client.working = False
+        if client.sid not in self._clients:
+            # It left while it was being subscribed to something.
+            self._streams.leave(client.sid)
+
+    async def _handle(self, client: Client, call: Call) -> None:
+        try:
+            await self._count(client.principal.key)
+            command = self._commands.get(call.event)
+            if command is None:
+                raise InvalidRequest("There is no such event.")  # noqa: TRY301
+            result = await command(Caller(client.sid, client.principal), call.arguments)
+        except Gone:
+            return
+        except Exception as error:  # noqa: BLE001  the client is told, and faults are logged
+            refusal = _refusal(error)
+            if call.ack is not None:
+                self._server.answer(client.sid, call.ack, refusal)
+            if call.ack is None or call.event == "subscribe":
+                self._server.send("system:error", refusal, [client.sid])
+        else:
+            if call.ack is not None:
+                self._server.answer(client.sid, call.ack, result)
+
+    async def _follow(self, watch: Watch) -> None:
+        while True:
+            changes = await watch.changes()
+            for typing in changes.typing:
+                self._streams.relay(
+                    typing.thread_id, "ticket:typing", typing_told(typing), besides=typing.sid
+                )
+            if changes.keys or changes.reset:
+                self._authenticator.forget_keys()
+                self._start(self._check_keys())
+
+    async def _check_keys(self) -> None:
+        """End the sockets of revoked keys."""
+        for client in list(self._clients.values()):
+            if client.key is None:
+                continue
+            try:
+                await self._authenticator.identify(client.key)
+            except NotAuthenticated as error:
+                await self._dismiss(client.sid, error)
+            except Exception:
+                # The feed is reset when the database is back, and then they are checked again.
+                log.warning("key_not_checked", exc_info=True)
+
+    def _expire(self, sid: str) -> None:
+        self._start(self._dismiss(sid, NotAuthenticated("The token has expired.")))
+
+    async def _dismiss(self, sid: str, error: NotAuthenticated) -> None:
+        self._server.send("system:error", _refusal(error), [sid])
+        await self._server.end(sid)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def create_sockets(
+    config: ApiConfig,
+    database: Database,
+    feed: Feed,
+    authenticator: Authenticator,
+    limits: RateLimits,
+) -> Sockets:
+    return Sockets(config, database, feed, authenticator, limits)
+
+
+async def _keep(follow: Callable[[Watch], Awaitable[None]], watch: Watch) -> None:
+    """Should following ever fail, nothing was seen since: begin again with everything."""
+    while True:
+        try:
+            await follow(watch)
+        except Exception:
+            log.exception("following_failed")
+            await asyncio.sleep(_RESTART_AFTER)
+            watch.reset()
+
+
+def _token(handshake: Handshake) -> str:
+    """Raises NotAuthenticated when there is none."""
+    given = handshake.auth.get("token") if isinstance(handshake.auth, Mapping) else None
+    token = given if isinstance(given, str) else bearer_token(handshake.authorization)
+    if not token:
+        raise NotAuthenticated
+    return token
+
+
+def _expires_in(token: str, principal: Principal) -> float | None:
+    """Seconds until a token that was verified ends; None for service keys, which do not."""
+    if principal.role is Role.SERVICE:
+        return None
+    claims = jwt.decode(token, options={"verify_signature": False})
+    return max(0.0, float(claims["exp"]) - time.time())
+
+
+def _refusal(error: Exception) -> Answer:
+    if not isinstance(error, HoldfastError):
+        # `answer` tells an outage from a fault of ours, and logs it.
+        is_outage = answer(error).status_code == 503
+        error = DatabaseUnavailable() if is_outage else HoldfastError()
+    return {"code": error.code, "message": str(error)}

@@ -1,0 +1,117 @@
+"""What the streams of tickets consist of: the events of one log, and the list of all tickets."""
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from api.streams import TICKETS, Event, Page, Source, Topic
+from api.views import ticket_updated, timeline_entry
+from domain.ids import ticket_id_text
+from domain.models import Visibility
+from store import changes, threads
+from store.changes import Moment, Window
+from store.database import Database
+from store.threads import Entry
+
+PAGE = 100
+"""Entries, or tickets, read and sent in one go; the largest entries have 24,000 characters."""
+
+
+class LogSource(Source[int]):
+    """One ticket's log, read by seq: `ticket:message` and `ticket:event`."""
+
+    def __init__(self, database: Database, thread_id: UUID) -> None:
+        self._database = database
+        self._thread_id = thread_id
+
+    async def head(self) -> int:
+        async with self._database.begin() as session:
+            return await threads.newest_seq(session, self._thread_id)
+
+    async def read(self, since: int, until: int | None = None) -> Page[int]:
+        async with self._database.begin() as session:
+            entries = await threads.entries(
+                session, self._thread_id, after_seq=since, limit=PAGE, private=True
+            )
+        last = entries[-1].seq if entries else since
+        more = len(entries) == PAGE
+        if until is not None:
+            entries = [entry for entry in entries if entry.seq <= until]
+            more = more and last < until
+            last = last if more else until
+        return Page([_log_event(entry) for entry in entries], last, more)
+
+    def resume(self, after: int, head: int) -> int:
+        return min(after, head)
+
+    def seq(self, position: int) -> int:
+        return position
+
+
+class TicketsSource(Source[Moment]):
+    """All tickets, as they change: `ticket:updated`.
+
+    The `seq` of each is a revision from which a client that has got it, and nothing after it,
+    may resume.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def head(self) -> Moment:
+        async with self._database.begin() as session:
+            return await changes.moment_now(session)
+
+    async def read(self, since: Moment, until: Moment | None = None) -> Page[Moment]:
+        async with self._database.begin() as session:
+            if until is None:
+                until = await changes.moment_now(session)
+            window = await changes.changed_between(session, since, until, PAGE)
+        return Page(_list_events(window), window.until, window.more)
+
+    def resume(self, after: int, head: Moment) -> Moment:
+        client = Moment.after(after)
+        return client if client.end <= head.end else head
+
+    def seq(self, position: Moment) -> int:
+        return position.horizon
+
+
+class TicketSources:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, topic: Topic) -> Source[Any]:
+        if topic == TICKETS:
+            return TicketsSource(self._database)
+        return LogSource(self._database, topic)
+
+    async def heads(self, thread_ids: Collection[UUID]) -> dict[UUID, int]:
+        async with self._database.begin() as session:
+            return await changes.heads(session, thread_ids)
+
+
+def _log_event(entry: Entry) -> Event:
+    told = timeline_entry(entry).model_dump(mode="json")
+    ticket_id = ticket_id_text(entry.thread_id)
+    private = entry.visibility == Visibility.PRIVATE
+    if entry.event is None:
+        return Event("ticket:message", {"ticketId": ticket_id, "message": told}, private)
+    payload = {
+        **entry.event,
+        "ticketId": ticket_id,
+        "seq": entry.seq,
+        "at": told["timestamp"],
+        "text": entry.content,
+    }
+    return Event("ticket:event", payload, private)
+
+
+def _list_events(window: Window) -> list[Event]:
+    """A client that got one of them and not the next must be able to resume in between."""
+    horizon = window.until.horizon
+    following = [row.thread.revision - 1 for row in window.rows[1:]]
+    return [
+        Event("ticket:updated", {**ticket_updated(row), "seq": min(horizon, seq)}, private=True)
+        for row, seq in zip(window.rows, [*following, horizon], strict=True)
+    ]
