@@ -52,5 +52,7 @@ class ApiConfig(BaseModel):
     oidc: OidcConfig | None = None
     rate_limit_caller: int = Field(default=1000, gt=0)
     """Requests a minute, for each user, each service key and each unknown address."""
+    rate_limit_messages: int = Field(default=20, gt=0)
+    """Messages in ten seconds, for each customer."""
     redis_url: str | None = None
     """Where several API processes count together; without it, each counts for itself."""

@@ -235,6 +235,11 @@ class Settings(BaseSettings):
         validation_alias="RATE_LIMIT_CALLER",
         description="Requests a minute for each user and each service key.",
     )
+    rate_limit_messages: Annotated[int, Field(ge=1)] = Field(
+        20,
+        validation_alias="RATE_LIMIT_MESSAGES",
+        description="Messages in ten seconds, for each customer.",
+    )
 
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)

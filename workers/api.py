@@ -39,6 +39,7 @@ def api_config(settings: Settings) -> ApiConfig:
         frontend_url=settings.frontend_url,
         oidc=oidc,
         rate_limit_caller=settings.rate_limit_caller,
+        rate_limit_messages=settings.rate_limit_messages,
         redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
     )
 

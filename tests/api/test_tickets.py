@@ -251,6 +251,23 @@ class TestAuthors:
         assert response.status_code == 422
 
 
+class TestPace:
+    async def test_customer_who_writes_too_fast_is_told_to_wait(
+        self, create: Create, client: httpx.AsyncClient
+    ) -> None:
+        ticket = await create()
+        answers = [await write(client, ticket, EVE) for _ in range(21)]
+        assert [answer.status_code for answer in answers] == [200] * 20 + [429]
+        assert int(answers[-1].headers["Retry-After"]) <= 10
+
+    async def test_agents_may_write_as_fast_as_they_can(
+        self, create: Create, client: httpx.AsyncClient
+    ) -> None:
+        ticket = await create()
+        answers = [await write(client, ticket, ADA) for _ in range(21)]
+        assert {answer.status_code for answer in answers} == {200}
+
+
 class TestIdempotency:
     async def test_second_message_with_the_key_is_the_first(
         self, create: Create, client: httpx.AsyncClient
