@@ -22,7 +22,7 @@ data: a lost, doubled or late one costs a look, never an entry.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -252,7 +252,7 @@ async def entries(
 
 
 async def entry(session: AsyncSession, thread_id: UUID, seq: int) -> Entry | None:
-    query = select(*_ENTRY).where(Message.thread_id == thread_id, Message.seq == seq)
+    query = select(*_ENTRY).where(_MESSAGES.thread_id == thread_id, _MESSAGES.seq == seq)
     row = (await session.execute(query)).one_or_none()
     return Entry(*row) if row else None
 
@@ -265,11 +265,11 @@ async def newest_entries(
         return {}
     wanted = select(func.unnest(cast(list(thread_ids), ARRAY(Uuid))).label("id")).subquery()
     newest = select(*_ENTRY).where(
-        Message.thread_id == wanted.c.id, Message.author != AuthorKind.SYSTEM
+        _MESSAGES.thread_id == wanted.c.id, _MESSAGES.author != AuthorKind.SYSTEM
     )
     if not private:
-        newest = newest.where(Message.visibility == Visibility.PUBLIC)
-    each = newest.order_by(Message.seq.desc()).limit(1).lateral()
+        newest = newest.where(_MESSAGES.visibility == Visibility.PUBLIC)
+    each = newest.order_by(_MESSAGES.seq.desc()).limit(1).lateral()
     query = select(each).select_from(wanted.join(each, true()))
     return {row.thread_id: [Entry(*row)] for row in await session.execute(query)}
 
@@ -281,33 +281,21 @@ async def newest_seq(session: AsyncSession, thread_id: UUID) -> int:
     ) or 0
 
 
-_ENTRY = (
-    Message.thread_id,
-    Message.seq,
-    Message.id,
-    Message.author,
-    Message.author_id,
-    Message.author_name,
-    Message.visibility,
-    Message.content,
-    Message.content_type,
-    Message.event,
-    Message.meta,
-    Message.attachments,
-    Message.created_at,
-)
+# Plain columns, not attributes of a class: reading a log needs nothing of the object mapper.
+_MESSAGES = Message.__table__.c
+_ENTRY = tuple(_MESSAGES[field.name] for field in fields(Entry))
 # By whether private notes are wanted. Built once: to build one takes longer than to run it.
 _LOG = {
     True: select(*_ENTRY)
-    .where(Message.thread_id == bindparam("thread_id"))
+    .where(_MESSAGES.thread_id == bindparam("thread_id"))
     .limit(bindparam("limit", type_=Integer)),
 }
-_LOG[False] = _LOG[True].where(Message.visibility == Visibility.PUBLIC)
+_LOG[False] = _LOG[True].where(_MESSAGES.visibility == Visibility.PUBLIC)
 _ENTRIES_AFTER = {
-    private: log.where(Message.seq > bindparam("after_seq")).order_by(Message.seq)
+    private: log.where(_MESSAGES.seq > bindparam("after_seq")).order_by(_MESSAGES.seq)
     for private, log in _LOG.items()
 }
-_NEWEST_ENTRIES = {private: log.order_by(Message.seq.desc()) for private, log in _LOG.items()}
+_NEWEST_ENTRIES = {private: log.order_by(_MESSAGES.seq.desc()) for private, log in _LOG.items()}
 _CREATE = text(
     """
     INSERT INTO threads (id, kind, nudge_due_at, last_message_at, updated_at, revision)
