@@ -35,6 +35,7 @@ from domain.errors import EngineUnavailable, HoldfastError
 from domain.lifecycle import ChangeTicket, ProcessView, TicketInput
 from domain.models import Channel, Priority, ThreadKind, ThreadRef
 from workflows import attributes
+from workflows.pace import Pace
 from workflows.refusals import AlreadyThere, NotThere, persist, translated
 
 log = structlog.get_logger(__name__)
@@ -45,8 +46,9 @@ _CALL = timedelta(seconds=5)
 _PATIENT_CALL = timedelta(seconds=_PATIENCE)
 _UPDATES_IN_FLIGHT = 4
 """On one workflow from one process; Temporal refuses an eleventh of all."""
-_NUDGERS = 2
-"""Few on purpose: nudges that wait in line under load find more to be handled by each look."""
+_NUDGERS = 8
+_PACE = 0.5
+"""Seconds between two nudges of one thread."""
 _NUDGES_WAITING = 10_000
 """More would mean that Temporal is away, and the relay nudges those threads when it is back."""
 
@@ -69,6 +71,7 @@ class Engine:
         self._waiting: asyncio.Queue[tuple[ThreadRef, NewTicketFacts | None]] = asyncio.Queue(
             _NUDGES_WAITING
         )
+        self._pace = Pace(_PACE)
         self._turns: WeakValueDictionary[UUID, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -84,6 +87,12 @@ class Engine:
 
     def nudge_soon(self, thread: ThreadRef, facts: NewTicketFacts | None = None) -> None:
         """Nudge without making anybody wait. Should it be lost, the relay makes up for it."""
+        loop = asyncio.get_running_loop()
+        turn = self._pace.next_turn(thread.id, loop.time())
+        if turn is not None:
+            loop.call_at(turn, self._line_up, thread, facts)
+
+    def _line_up(self, thread: ThreadRef, facts: NewTicketFacts | None) -> None:
         try:
             self._waiting.put_nowait((thread, facts))
         except asyncio.QueueFull:
