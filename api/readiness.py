@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from store import heartbeats
 from store.database import Database
 from workflows.engine import Engine
 
@@ -44,11 +45,18 @@ class Probe:
                     *await asyncio.gather(
                         _works("database", self._database.check),
                         _works("engine", self._engine.check),
-                        _works("worker", self._engine.worker_alive),
+                        _works("worker", self._worker_alive),
                     )
                 )
                 self._good_until = time.monotonic() + _SHARED_FOR
             return self._parts
+
+    async def _worker_alive(self) -> bool:
+        """Temporal remembers for minutes who has asked for work: only the worker itself can say
+        that it lives."""
+        async with self._database.begin() as session:
+            alive = await heartbeats.alive(session, heartbeats.WORKER)
+        return alive and await self._engine.worker_alive()
 
 
 async def _works(part: str, check: Callable[[], Awaitable[bool | None]]) -> bool:

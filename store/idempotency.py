@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.errors import IdempotencyKeyReused
 from store.tables import IdempotencyKey
 
-KEPT_FOR = timedelta(days=7)
+KEPT_FOR = timedelta(days=1)
+"""After that, the log itself still knows what was written under a key; see `api.idempotency`."""
 
 
 @dataclass(frozen=True, slots=True)

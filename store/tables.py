@@ -183,3 +183,12 @@ class EngineState(Table):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     namespace_id: Mapped[str]
+
+
+class Heartbeat(Table):
+    """When a part of the system was last seen at work."""
+
+    __tablename__ = "heartbeats"
+
+    part: Mapped[str] = mapped_column(primary_key=True)
+    seen_at: Mapped[datetime]

@@ -5,7 +5,7 @@ import asyncio
 import structlog
 from sqlalchemy import exc
 
-from store import idempotency, ticket_lists
+from store import heartbeats, idempotency, ticket_lists
 from store.database import Database
 
 log = structlog.get_logger(__name__)
@@ -24,3 +24,14 @@ async def keep_house(database: Database) -> None:
         except exc.SQLAlchemyError as error:
             log.warning("housekeeping_waits", reason=type(error).__name__)
         await asyncio.sleep(_PAUSE)
+
+
+async def show_life(database: Database) -> None:
+    """Until cancelled: let `/api/ready` see that this worker is alive."""
+    while True:
+        try:
+            async with database.begin() as session:
+                await heartbeats.beat(session, heartbeats.WORKER)
+        except exc.SQLAlchemyError as error:
+            log.debug("heartbeat_missed", reason=type(error).__name__)
+        await asyncio.sleep(heartbeats.EVERY.total_seconds())

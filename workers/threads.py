@@ -18,7 +18,7 @@ from store.database import Database
 from workers import logs
 from workers.databases import open_database
 from workers.discretion import DiscreetFailures
-from workers.housekeeping import keep_house
+from workers.housekeeping import keep_house, show_life
 from workers.relay import Relay
 from workers.signals import ended
 from workflows.connection import connect
@@ -50,6 +50,9 @@ def make_worker(
         max_cached_workflows=_WORKFLOWS_IN_MEMORY,
         max_concurrent_workflow_tasks=50,
         max_concurrent_local_activities=50,
+        # How long Temporal hopes for a killed worker that knew a ticket, before it asks another:
+        # about as long as it takes to start one.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=timedelta(seconds=2),
     )
 
@@ -72,17 +75,55 @@ async def working(database: Database, policy: DeadlinePolicy) -> AsyncIterator[N
     """Everything that a worker process does, as long as the block lasts."""
     client = await _reach_temporal()
     engine = Engine(client)
-    async with make_worker(client, database, policy):
+    stop = asyncio.Event()
+    # Should one of them fail, so does the process: it is started again, and nobody has to guess
+    # what of it still works.
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_work(client, database, policy, stop))
         chores = [
-            asyncio.create_task(Relay(database, engine).run()),
-            asyncio.create_task(keep_house(database)),
+            group.create_task(Relay(database, engine).run()),
+            group.create_task(keep_house(database)),
+            group.create_task(show_life(database)),
         ]
         try:
             yield
         finally:
             for chore in chores:
                 chore.cancel()
-            await asyncio.gather(*chores, return_exceptions=True)
+            stop.set()
+
+
+async def _work(
+    client: Client, database: Database, policy: DeadlinePolicy, stop: asyncio.Event
+) -> None:
+    """Until `stop`: run a worker, and a new one whenever Temporal has been away.
+
+    One that has lost Temporal asks for work again ever more seldom, in the end every 12 seconds,
+    and nothing can wake it before.
+    """
+    engine = Engine(client)
+    while not stop.is_set():
+        async with make_worker(client, database, policy):
+            found = asyncio.create_task(_lost_and_found(engine))
+            over = asyncio.create_task(stop.wait())
+            await asyncio.wait([found, over], return_when=asyncio.FIRST_COMPLETED)
+            for task in (found, over):
+                task.cancel()
+
+
+async def _lost_and_found(engine: Engine) -> None:
+    """Return when Temporal is back after it was away."""
+    lost = False
+    while True:
+        try:
+            await engine.check()
+        except EngineUnavailable:
+            lost = True
+        else:
+            if lost:
+                log.info("worker_begins_anew")
+                return
+        await asyncio.sleep(0.5)
 
 
 async def _reach_temporal() -> Client:

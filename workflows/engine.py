@@ -44,6 +44,8 @@ _PATIENCE = 10.0
 """Seconds that a caller waits for an update at most."""
 _CALL = timedelta(seconds=5)
 _PATIENT_CALL = timedelta(seconds=_PATIENCE)
+_TASK_TIMEOUT = timedelta(seconds=5)
+"""After which another worker takes over what a killed one was just doing."""
 _UPDATES_IN_FLIGHT = 4
 """On one workflow from one process; Temporal refuses an eleventh of all."""
 _NUDGERS = 8
@@ -110,6 +112,7 @@ class Engine:
                 id=_workflow_id(thread),
                 task_queue=self.task_queue,
                 start_signal=names.NUDGE,
+                task_timeout=_TASK_TIMEOUT,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 search_attributes=attributes.of_new_ticket(facts.channel, facts.priority)
@@ -125,8 +128,12 @@ class Engine:
         `cause` is the update's id: the same one twice is carried out once. Raises what the
         rules raise (TicketIsClosed, IllegalTransition, …) and EngineUnavailable.
         """
-        async with self._turn(ticket_id):
-            await persist(lambda: self._update(ticket_id, order, cause), _PATIENCE)
+        # One patience for both: waiting for a turn, and for what is done in it.
+        try:
+            async with asyncio.timeout(_PATIENCE), self._turn(ticket_id):
+                await persist(lambda: self._update(ticket_id, order, cause), _PATIENCE)
+        except TimeoutError:
+            raise EngineUnavailable from None
 
     async def process(self, ticket_id: UUID) -> ProcessView:
         """What a ticket waits for, asked of its workflow. Raises EngineUnavailable."""
@@ -227,6 +234,7 @@ class Engine:
                         TicketInput(ticket_id=ticket_id),
                         id=workflow_id,
                         task_queue=self.task_queue,
+                        task_timeout=_TASK_TIMEOUT,
                         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                     ),
@@ -234,18 +242,8 @@ class Engine:
                 )
                 await handle.result(rpc_timeout=_PATIENT_CALL)
 
-    @asynccontextmanager
-    async def _turn(self, ticket_id: UUID) -> AsyncIterator[None]:
-        turn = self._turns.setdefault(ticket_id, asyncio.Semaphore(_UPDATES_IN_FLIGHT))
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                await turn.acquire()
-        except TimeoutError:
-            raise EngineUnavailable from None
-        try:
-            yield
-        finally:
-            turn.release()
+    def _turn(self, ticket_id: UUID) -> asyncio.Semaphore:
+        return self._turns.setdefault(ticket_id, asyncio.Semaphore(_UPDATES_IN_FLIGHT))
 
 
 def _workflow_id(thread: ThreadRef) -> str:

@@ -24,15 +24,15 @@ _ENDED = "AcceptedUpdateCompletedWorkflow"
 Result = TypeVar("Result")
 
 
-class TryAgain(Exception):
+class TryAgain(EngineUnavailable):
     """Temporal is busy, or the workflow is just about to end or to begin anew."""
 
 
-class NotThere(Exception):
+class NotThere(EngineUnavailable):
     """There is no such workflow, or it has ended."""
 
 
-class AlreadyThere(Exception):
+class AlreadyThere(EngineUnavailable):
     pass
 
 

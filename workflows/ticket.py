@@ -154,10 +154,18 @@ class TicketWorkflow:
         return Seen(cursor=loaded.cursor, written=False, heads=loaded.heads)
 
     async def _catch_up(self) -> None:
-        """Handle all that was written, then all that is due."""
+        """Handle all that was written, then all that is due.
+
+        Where writers never pause there is no end to it, and so none to the history: then the
+        rest is left to the next run.
+        """
         async with self._turn:
             self._nudged = False
-            await self._hear(await (self._advance() if self._loaded else self._load()))
+            seen = await (self._advance() if self._loaded else self._load())
+            while seen.heads and not workflow.info().is_continue_as_new_suggested():
+                seen = await self._hear_once(seen)
+            if seen.heads:
+                return
             while (due := self._expire()).changes(self._state):
                 await self._hear(await self._advance(due, drained=True))
             self._set_clock()
@@ -168,10 +176,13 @@ class TicketWorkflow:
 
     async def _hear(self, seen: Seen) -> None:
         """Handle what the last look has shown, until nothing more follows."""
-        assert self._loaded is not None
         while seen.heads:
-            decision = rules.hear(self._state, seen.heads, workflow.now(), self._loaded.policy)
-            seen = await self._advance(decision, cursor=seen.heads[-1].seq)
+            seen = await self._hear_once(seen)
+
+    async def _hear_once(self, seen: Seen) -> Seen:
+        assert self._loaded is not None
+        decision = rules.hear(self._state, seen.heads, workflow.now(), self._loaded.policy)
+        return await self._advance(decision, cursor=seen.heads[-1].seq)
 
     async def _advance(
         self, decision: Decision | None = None, *, cursor: int | None = None, drained: bool = False

@@ -42,6 +42,7 @@ class EmbeddedTemporal(Program):
     ) -> None:
         self.port = port
         self.ui_port = ui_port
+        self._file = file
         command = Command(
             name="temporal",
             argv=[
@@ -57,6 +58,23 @@ class EmbeddedTemporal(Program):
             output=output,
         )
         super().__init__(command, ready=self._answers)
+
+    async def start(self) -> None:
+        """Return when it answers.
+
+        A first start that was interrupted leaves a file without all of its tables, which no
+        later start would ever complete: so it is marked until it is done, and made anew.
+        """
+        unfinished = self._file.with_name(f"{self._file.name}-unfinished") if self._file else None
+        if self._file and unfinished:
+            if unfinished.exists():
+                for left in self._file.parent.glob(f"{self._file.name}*"):
+                    left.unlink()
+            if not self._file.exists():
+                unfinished.touch()
+        await super().start()
+        if unfinished:
+            unfinished.unlink(missing_ok=True)
 
     @property
     def address(self) -> str:

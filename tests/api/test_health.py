@@ -4,7 +4,11 @@ import asyncio
 import re
 
 import httpx
+import pytest
+from sqlalchemy import text
 
+from store import heartbeats
+from store.database import Database
 from tests.api.conftest import PretendedEngine
 
 
@@ -18,6 +22,14 @@ class TestHealth:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", body["timestamp"])
 
 
+@pytest.fixture
+async def beating(database: Database) -> None:
+    """A worker that has just shown that it lives."""
+    async with database.begin() as session:
+        await heartbeats.beat(session, heartbeats.WORKER)
+
+
+@pytest.mark.usefixtures("beating")
 class TestReady:
     async def test_is_ready_when_every_part_works(self, client: httpx.AsyncClient) -> None:
         answer = await client.get("/api/ready")
@@ -47,6 +59,15 @@ class TestReady:
         answer = await client.get("/api/ready")
         assert answer.status_code == 503
         assert answer.json()["worker"] == "unavailable"
+
+    async def test_names_a_worker_that_was_not_seen_of_late(
+        self, client: httpx.AsyncClient, database: Database
+    ) -> None:
+        """Temporal goes on counting a killed worker for minutes."""
+        async with database.begin() as session:
+            await session.execute(text("UPDATE heartbeats SET seen_at = now() - interval '5 s'"))
+        answer = await client.get("/api/ready")
+        assert (answer.status_code, answer.json()["worker"]) == (503, "unavailable")
 
     async def test_a_part_that_hangs_is_waited_for_two_seconds(
         self, client: httpx.AsyncClient, engine: PretendedEngine

@@ -161,6 +161,11 @@ CREATE TABLE engine_state (
     id integer PRIMARY KEY CHECK (id = 1),
     namespace_id text NOT NULL
 );
+
+CREATE TABLE heartbeats (
+    part text PRIMARY KEY,
+    seen_at timestamptz NOT NULL
+);
 """
 
 
