@@ -49,7 +49,7 @@ _TASK_TIMEOUT = timedelta(seconds=5)
 _UPDATES_IN_FLIGHT = 4
 """On one workflow from one process; Temporal refuses an eleventh of all."""
 _NUDGERS = 8
-_PACE = 0.5
+_PACE = 1.0
 """Seconds between two nudges of one thread."""
 _NUDGES_WAITING = 10_000
 """More would mean that Temporal is away, and the relay nudges those threads when it is back."""
