@@ -1,0 +1,1 @@
+"""The benchmark: figures beside floors of the same run. See docs/benchmark.md."""

@@ -1,0 +1,72 @@
+"""Figure 1: how many messages a second are taken and handled by their workflows."""
+
+from bench.floors import calls
+from bench.rig import Rig
+from bench.rows import Reach, Row
+from bench.timing import as_many_as_possible, now, p50
+
+
+async def measure(rig: Rig) -> list[Row]:
+    floors: list[float] = []
+    figures: list[float] = []
+    talks: list[float] = []
+    for _ in range(rig.sizes.rounds):
+        floors.append(await _updates_a_second(rig))
+        figures.append(await _messages_a_second(rig, ("customer",)))
+        talks.append(await _messages_a_second(rig, ("agent", "customer")))
+    floor = p50(floors)
+    callers = rig.sizes.callers
+    return [
+        Row(
+            figure="C",
+            what=f"bare workflow updates, {callers} callers",
+            unit="/s",
+            measured=floor,
+        ),
+        Row(
+            figure="1",
+            what="messages posted over REST and handled",
+            unit="/s",
+            measured=p50(figures),
+            floor=floor,
+            floor_name="C",
+            reach=Reach.at_least(3),
+        ),
+        Row(
+            figure="1b",
+            what="the same, each message changing the status",
+            unit="/s",
+            measured=p50(talks),
+            floor=floor,
+            floor_name="C",
+        ),
+    ]
+
+
+async def _updates_a_second(rig: Rig) -> float:
+    sizes = rig.sizes
+    handles = await calls.begun(rig.floors.temporal, sizes.callers, sizes.threads)
+
+    async def update(number: int) -> None:
+        await calls.update(handles[number % len(handles)])
+
+    made, seconds = await as_many_as_possible(sizes.callers, sizes.busy, update)
+    return made / seconds
+
+
+async def _messages_a_second(rig: Rig, authors: tuple[str, ...]) -> float:
+    """From the first POST until every thread's handled_seq equals its last_seq.
+
+    Each ticket hears the `authors` in turn.
+    """
+    sizes = rig.sizes
+    ticket_ids = await rig.desk.open_tickets(sizes.threads)
+
+    async def post(number: int) -> None:
+        turn, which = divmod(number, len(ticket_ids))
+        await rig.desk.write(ticket_ids[which], by=authors[turn % len(authors)])
+
+    started = now()
+    made, _ = await as_many_as_possible(sizes.callers, sizes.busy, post)
+    await rig.desk.until_handled()
+    return made / (now() - started)
