@@ -53,9 +53,9 @@ def make_worker(
         max_cached_workflows=_WORKFLOWS_IN_MEMORY,
         max_concurrent_workflow_tasks=50,
         max_concurrent_local_activities=50,
-        # How long Temporal hopes for a killed worker that knew a ticket, before it asks another:
-        # about as long as it takes to start one.
-        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+        # How long Temporal hopes for a killed worker that knew a ticket, before it asks another.
+        # Deadlines of that ticket have to come within a second all the same.
+        sticky_queue_schedule_to_start_timeout=timedelta(milliseconds=800),
         graceful_shutdown_timeout=timedelta(seconds=2),
     )
 
