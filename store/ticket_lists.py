@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, cast, func, select, text, union
+from sqlalchemy import ColumnElement, Select, Text, Uuid, any_, cast, func, select, text, union
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.models import Channel, Priority, TicketStatus, Visibility
@@ -111,7 +112,9 @@ def _conditions(wanted: TicketFilter) -> Sequence[ColumnElement[bool]]:
     if wanted.created_before is not None:
         found.append(Ticket.created_at < wanted.created_before)
     if wanted.q is not None:
-        found.append(Ticket.id.in_(_matches(wanted.q, private=wanted.private)))
+        # As an array, found first: as a subquery it is joined, by reading all tickets there are.
+        matches = func.array(_matches(wanted.q, private=wanted.private).scalar_subquery())
+        found.append(Ticket.id == any_(cast(matches, ARRAY(Uuid))))
     return found
 
 
