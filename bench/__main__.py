@@ -35,7 +35,10 @@ def main(
     folder = folder.absolute()
     started_at, started = datetime.now(UTC), now()
     described = machine.describe()
-    rows = asyncio.run(run(SHORT if short else FULL, wanted, _teller(started)))
+    try:
+        rows = asyncio.run(run(SHORT if short else FULL, wanted, _teller(started)))
+    except asyncio.CancelledError:
+        sys.exit("Ended before all was measured; nothing is left running.")
     seconds = now() - started
     path = results.write(
         folder,

@@ -1,8 +1,9 @@
 """The support desk as callers use it: tickets opened, written into and steered over REST."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from itertools import count
 
 from psycopg import AsyncConnection
@@ -10,7 +11,7 @@ from psycopg import AsyncConnection
 from bench.client.http import Http
 from bench.errors import TookTooLong
 from bench.house import House
-from bench.timing import now, side_by_side
+from bench.timing import Call, as_many_as_possible, now, side_by_side
 
 _LOOK_AGAIN = 0.01
 _PATIENCE = 120.0
@@ -18,6 +19,27 @@ _BEHIND = "SELECT count(*) FROM threads WHERE handled_seq < last_seq"
 _OPEN = "SELECT count(*) FROM threads WHERE open"
 _STORED = "SELECT count(*) FROM tickets"
 _MESSAGE = "I tried again this morning, and the payment page still stays blank after I log in."
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """What many callers got done, and how long the workflows needed after the last answer."""
+
+    made: int
+    calling: float
+    catching_up: float
+
+    @property
+    def a_second(self) -> float:
+        return self.made / (self.calling + self.catching_up)
+
+    def __str__(self) -> str:
+        return f"{self.made / self.calling:.0f}/s answered, then {self.catching_up:.1f} s behind"
+
+
+def median_of(rounds: Sequence[Throughput]) -> Throughput:
+    """The round in the middle, as one that has happened."""
+    return sorted(rounds, key=lambda each: each.a_second)[(len(rounds) - 1) // 2]
 
 
 class Desk:
@@ -60,6 +82,13 @@ class Desk:
 
     async def set_status(self, ticket_id: str, status: str) -> None:
         await self.http.put(f"/api/tickets/{ticket_id}", {"status": status})
+
+    async def handled(self, seconds: float, call: Call) -> Throughput:
+        """Have the callers call for so long, and wait until all of it is handled."""
+        made, calling = await as_many_as_possible(self._callers, seconds, call)
+        answered = now()
+        await self.until_handled()
+        return Throughput(made, calling, now() - answered)
 
     async def until_handled(self) -> None:
         """Return when every workflow has looked at all that was written: handled_seq = last_seq."""
