@@ -14,6 +14,7 @@ from holdfast.settings import Settings
 from store.postgres_feed import PostgresFeed
 from workers import logs
 from workers.databases import open_database
+from workers.garbage import collect_less
 from workflows.connection import connect
 from workflows.engine import Engine
 
@@ -66,6 +67,7 @@ async def run(settings: Settings, listeners: list[socket.socket]) -> None:
             **SERVER_OPTIONS,
         )
     )
+    collect_less()
     try:
         async with engine.nudging(), sockets.running():
             await server.serve(sockets=listeners)
