@@ -1,5 +1,6 @@
 """The routes of every endpoint: first who may call, then what may be sent, then the handler."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -9,7 +10,10 @@ from fastapi.routing import APIRoute
 from api import errors
 from api.access import Members, Rule, admit, rule_among
 from api.bodies import StrictRequest, check_address
+from domain.errors import Unavailable
 
+_PATIENCE = 15.0
+"""Seconds after which a caller is told to come again, whatever it is that does not answer."""
 _BODILESS = {"GET", "HEAD", "DELETE"}
 
 
@@ -38,7 +42,10 @@ class GuardedRoute(APIRoute):
             try:
                 admit(request.scope, rule)
                 check_address(request.scope)
-                return await handle(StrictRequest(request.scope, request.receive))
+                async with asyncio.timeout(_PATIENCE):
+                    return await handle(StrictRequest(request.scope, request.receive))
+            except TimeoutError:
+                return errors.answer(Unavailable())
             except Exception as error:  # noqa: BLE001  the translator of all failures
                 return errors.answer(error)
 

@@ -79,12 +79,7 @@ async def create_ticket(
     async with services.database.begin() as session:
         if answer := await once.answered(session):
             return answer
-        known = await threads.find(session, once.source, once.key) if once.key else None
-        written = (
-            Written(known.thread_id, known)
-            if known
-            else await _open(session, body, caller, services, once)
-        )
+        written = await _open(session, body, caller, services, once)
         row = await tickets.find(session, written.ticket_id)
         view = await _view(session, row, caller)
         response = await once.answer(session, 201, view)

@@ -129,11 +129,16 @@ class Unavailable(HoldfastError):
 
 
 class EngineUnavailable(Unavailable):
-    sentence = "The workflow engine is not reachable, nothing was changed for certain. Try again."
+    sentence = (
+        "The workflow engine does not answer. It is not certain whether this was done: "
+        "look, or try again."
+    )
 
 
 class DatabaseUnavailable(Unavailable):
-    sentence = "The database is not reachable, nothing was stored for certain. Try again."
+    sentence = (
+        "The database does not answer. It is not certain whether this was stored: send it again."
+    )
 
 
 class NewerDatabase(HoldfastError):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -55,7 +55,22 @@ async def keep(session: AsyncSession, caller: str, key: str, answer: Answer) -> 
     )
 
 
-async def forget_old(session: AsyncSession) -> None:
-    await session.execute(
-        delete(IdempotencyKey).where(IdempotencyKey.created_at < func.now() - KEPT_FOR)
+async def forget_old(session: AsyncSession) -> bool:
+    """Forget some answers that nobody will ask for again; True when there may be more."""
+    forgotten = await session.scalar(_FORGET, {"kept_for": KEPT_FOR})
+    return bool(forgotten)
+
+
+_FORGET = text(
+    """
+    WITH old AS MATERIALIZED (
+        SELECT caller, key FROM idempotency_keys
+        WHERE created_at < now() - :kept_for LIMIT 1000 FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM idempotency_keys USING old
+        WHERE idempotency_keys.caller = old.caller AND idempotency_keys.key = old.key
+        RETURNING 1
     )
+    SELECT count(*) FROM gone
+    """
+)

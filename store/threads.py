@@ -31,7 +31,7 @@ from sqlalchemy import Integer, Uuid, bindparam, cast, func, select, text, true
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.errors import NotFound
+from domain.errors import IdempotencyKeyReused, NotFound
 from domain.ids import new_id
 from domain.models import AuthorKind, Head, ThreadKind, ThreadRef, Visibility
 from domain.names import THREADS_CHANNEL
@@ -120,13 +120,20 @@ async def lock(session: AsyncSession, thread_id: UUID) -> Locked:
     return Locked(row.id, row.open, row.last_seq, row.handled_seq)
 
 
-async def find(session: AsyncSession, source: str, external_id: str) -> Appended | None:
-    """The entry that the sender calls `external_id`, if it was appended before."""
-    row = (
-        await session.execute(_FIND, {"source": source, "external_id": external_id})
-    ).one_or_none()
+async def find(session: AsyncSession, draft: Draft) -> Appended | None:
+    """The entry that the sender calls by this draft's `external_id`, if it was appended before.
+
+    Raises IdempotencyKeyReused when that entry says something else, or is by somebody else.
+    """
+    if draft.source is None or draft.external_id is None:
+        return None
+    names = {"source": draft.source, "external_id": draft.external_id}
+    row = (await session.execute(_FIND, names)).one_or_none()
     if row is None:
         return None
+    said = (row.content, row.author, row.author_id, row.visibility)
+    if said != (draft.content, draft.author, draft.author_id, draft.visibility):
+        raise IdempotencyKeyReused
     return Appended(row.id, row.thread_id, row.seq, row.created_at, created=False, nudge=False)
 
 
@@ -136,13 +143,14 @@ async def append(session: AsyncSession, thread: Locked, draft: Draft) -> Appende
     System events need no look by the workflow: one that follows a handled entry is handled.
 
     An entry whose `(source, external_id)` is in the log already is not written again: the first
-    one is returned, whichever thread it stands in.
+    one is returned, whichever thread it stands in. Raises IdempotencyKeyReused when it says
+    something else.
     """
     if draft.source is not None and draft.external_id is not None:
         # Two threads can be given one external id at the same instant: their rows do not keep
         # them apart, this lock does.
         await session.execute(_LOCK_NAME, {"name": f"{draft.source}/{draft.external_id}"})
-        known = await find(session, draft.source, draft.external_id)
+        known = await find(session, draft)
         if known is not None:
             return known
     message_id = new_id()
@@ -308,7 +316,7 @@ _LOCK = text("SELECT id, open, last_seq, handled_seq FROM threads WHERE id = :id
 _LOCK_NAME = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _FIND = text(
     """
-    SELECT id, thread_id, seq, created_at FROM messages
+    SELECT id, thread_id, seq, created_at, content, author, author_id, visibility FROM messages
     WHERE source = :source AND external_id = :external_id
     """
 )

@@ -136,11 +136,15 @@ def _matches(q: str, *, private: bool) -> Select[tuple[UUID]]:
 
 _FOLD = text(
     """
-    WITH taken AS (
-        DELETE FROM ticket_tallies WHERE id IN (
-            SELECT id FROM ticket_tallies ORDER BY id LIMIT 100000 FOR UPDATE SKIP LOCKED
-        )
-        RETURNING status, priority, channel, assigned_agent_id, change
+    WITH oldest AS MATERIALIZED (
+        SELECT id, count(*) OVER (
+            PARTITION BY status, priority, channel, assigned_agent_id
+        ) AS alike
+        FROM ticket_tallies ORDER BY id LIMIT 100000
+    ), taken AS (
+        DELETE FROM ticket_tallies USING oldest
+        WHERE ticket_tallies.id = oldest.id AND oldest.alike > 1
+        RETURNING status, priority, channel, ticket_tallies.assigned_agent_id, change
     )
     INSERT INTO ticket_tallies (status, priority, channel, assigned_agent_id, change)
     SELECT status, priority, channel, assigned_agent_id, sum(change)

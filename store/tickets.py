@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
 from domain.deadlines import DeadlinePolicy, Deadlines, first_deadlines
-from domain.errors import NothingToUpdate, TicketIsClosed, TicketNotFound
+from domain.errors import IdempotencyKeyReused, NothingToUpdate, TicketIsClosed, TicketNotFound
 from domain.ids import TicketRef, new_id
 from domain.lifecycle import Event, TicketState
 from domain.models import (
@@ -65,7 +65,13 @@ class Written:
 async def open_ticket(
     session: AsyncSession, new: NewTicket, first: Draft, policy: DeadlinePolicy
 ) -> Written:
-    """Open a ticket with its first message. Its workflow has to be nudged after the commit."""
+    """Open a ticket with its first message. Its workflow has to be nudged after the commit.
+
+    The same message again, by its `external_id`, is the same ticket. Raises IdempotencyKeyReused.
+    """
+    known = await threads.find(session, first)
+    if known is not None:
+        return Written(known.thread_id, known)
     now = await session.scalar(select(func.now()))
     if now is None:
         raise RuntimeError("the database has no clock")
@@ -100,11 +106,13 @@ async def write(
 
     A customer who writes into a closed ticket is never turned away: the message goes into the
     ticket that follows it, which is opened if need be. Anybody else gets TicketIsClosed.
+    Raises IdempotencyKeyReused.
     """
-    if draft.source is not None and draft.external_id is not None:
-        known = await threads.find(session, draft.source, draft.external_id)
-        if known is not None:
-            return Written(known.thread_id, known)
+    known = await threads.find(session, draft)
+    if known is not None:
+        if not await _continues(session, known.thread_id, row.ticket.id):
+            raise IdempotencyKeyReused
+        return Written(known.thread_id, known)
     if row.thread.open:
         entry = await threads.append(session, row.locked, draft)
         _show_newest(row.thread, entry)
@@ -256,6 +264,14 @@ async def _append_event(session: AsyncSession, thread: Locked, event: Event) -> 
     appended = await threads.append(session, thread, draft)
     handled_seq = appended.seq if thread.asleep else thread.handled_seq
     return Locked(thread.id, thread.open, appended.seq, handled_seq)
+
+
+async def _continues(session: AsyncSession, ticket_id: UUID, earlier_id: UUID) -> bool:
+    """Whether a ticket is an earlier one, or follows it, however far."""
+    link: UUID | None = ticket_id
+    while link is not None and link != earlier_id:
+        link = await session.scalar(select(Ticket.follow_up_of).where(Ticket.id == link))
+    return link is not None
 
 
 async def _follow_up(

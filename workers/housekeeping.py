@@ -16,14 +16,24 @@ _PAUSE = 30.0
 async def keep_house(database: Database) -> None:
     """Until cancelled: fold the tallies, and forget answers that nobody will ask for again."""
     while True:
-        try:
-            async with database.begin() as session:
-                await ticket_lists.fold_tallies(session)
-            async with database.begin() as session:
-                await idempotency.forget_old(session)
-        except exc.SQLAlchemyError as error:
-            log.warning("housekeeping_waits", reason=type(error).__name__)
+        for chore in (_fold_tallies, _forget_answers):
+            try:
+                await chore(database)
+            except exc.SQLAlchemyError as error:
+                log.warning("housekeeping_waits", reason=type(error).__name__)
         await asyncio.sleep(_PAUSE)
+
+
+async def _fold_tallies(database: Database) -> None:
+    async with database.begin() as session:
+        await ticket_lists.fold_tallies(session)
+
+
+async def _forget_answers(database: Database) -> None:
+    more = True
+    while more:
+        async with database.begin() as session:
+            more = await idempotency.forget_old(session)
 
 
 async def show_life(database: Database) -> None:

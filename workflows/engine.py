@@ -6,7 +6,7 @@ cannot do because it is away becomes EngineUnavailable.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -36,7 +36,7 @@ from domain.lifecycle import ChangeTicket, ProcessView, TicketInput
 from domain.models import Channel, Priority, ThreadKind, ThreadRef
 from workflows import attributes
 from workflows.pace import Pace
-from workflows.refusals import AlreadyThere, NotThere, persist, translated
+from workflows.refusals import AlreadyThere, NotOurs, NotThere, persist, translated
 
 log = structlog.get_logger(__name__)
 
@@ -49,8 +49,9 @@ _TASK_TIMEOUT = timedelta(seconds=5)
 _UPDATES_IN_FLIGHT = 4
 """On one workflow from one process; Temporal refuses an eleventh of all."""
 _NUDGERS = 8
-_PACE = 1.0
-"""Seconds between two nudges of one thread."""
+_PACE = 1.5
+_BURST = 2
+"""One thread is nudged so often in _PACE seconds at most."""
 _NUDGES_WAITING = 10_000
 """More would mean that Temporal is away, and the relay nudges those threads when it is back."""
 
@@ -73,7 +74,7 @@ class Engine:
         self._waiting: asyncio.Queue[tuple[ThreadRef, NewTicketFacts | None]] = asyncio.Queue(
             _NUDGES_WAITING
         )
-        self._pace = Pace(_PACE)
+        self._pace = Pace(_PACE, _BURST)
         self._turns: WeakValueDictionary[UUID, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -195,16 +196,25 @@ class Engine:
             }
 
     async def add_search_attributes(self) -> None:
-        """Make the namespace know our search attributes. Raises EngineUnavailable."""
+        """Make the namespace know our search attributes.
+
+        Where that is not ours to do, as in Temporal Cloud, somebody has done it by hand.
+        Raises EngineUnavailable.
+        """
         keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-        with suppress(AlreadyThere), translated():
-            await self._client.operator_service.add_search_attributes(
-                AddSearchAttributesRequest(
-                    namespace=self._client.namespace,
-                    search_attributes=dict.fromkeys(names.SEARCH_ATTRIBUTES, keyword),
-                ),
-                timeout=_CALL,
-            )
+        try:
+            with translated():
+                await self._client.operator_service.add_search_attributes(
+                    AddSearchAttributesRequest(
+                        namespace=self._client.namespace,
+                        search_attributes=dict.fromkeys(names.SEARCH_ATTRIBUTES, keyword),
+                    ),
+                    timeout=_CALL,
+                )
+        except AlreadyThere:
+            return
+        except NotOurs:
+            log.warning("search_attributes_must_be_there_already", names=names.SEARCH_ATTRIBUTES)
 
     async def _nudge_on(self) -> None:
         while True:

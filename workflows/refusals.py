@@ -19,6 +19,7 @@ _TRY_AGAIN = {
     RPCStatusCode.FAILED_PRECONDITION,
     RPCStatusCode.ABORTED,
 }
+_NOT_OURS = {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED}
 _ENDED = "AcceptedUpdateCompletedWorkflow"
 
 Result = TypeVar("Result")
@@ -34,6 +35,10 @@ class NotThere(EngineUnavailable):
 
 class AlreadyThere(EngineUnavailable):
     pass
+
+
+class NotOurs(EngineUnavailable):
+    """Somebody else may do this, or nobody."""
 
 
 async def persist(call: Callable[[], Awaitable[Result]], patience: float) -> Result:
@@ -68,6 +73,8 @@ def translated() -> Iterator[None]:
             raise NotThere from error
         if error.status is RPCStatusCode.ALREADY_EXISTS:
             raise AlreadyThere from error
+        if error.status in _NOT_OURS:
+            raise NotOurs from error
         if error.status in _TRY_AGAIN:
             raise TryAgain from error
         raise EngineUnavailable from error

@@ -40,6 +40,8 @@ _SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_messages": "warning",
+    # The details of a failure quote the row that it concerns.
+    "log_error_verbosity": "terse",
     "cluster_name": "holdfast",
 }
 _CARELESS = {"fsync": "off", "full_page_writes": "off"}

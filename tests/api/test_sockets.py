@@ -171,6 +171,13 @@ class TestSubscribe:
             again = await listener.call("unsubscribe", named)
             assert again["code"] == "invalid"
 
+    async def test_idle_list_takes_any_number_of_agents(self, process: ApiProcess) -> None:
+        async with agent(process, scope="tickets") as first, agent(process) as second:
+            joined = await first.call("subscribe", {"scope": "tickets"})
+            again = {"scope": "tickets", "afterSeq": joined["seq"]}
+            assert (await second.call("subscribe", again))["scope"] == "tickets"
+            assert (await second.call("subscribe", {"scope": "tickets"}))["scope"] == "tickets"
+
     async def test_list_of_tickets(
         self, process: ApiProcess, database: Database, ticket_id: UUID
     ) -> None:

@@ -76,6 +76,16 @@ class TestCreate:
         second = await create(customer={"primary_email": "EVE@example.com"})
         assert first["customer"]["internal_id"] == second["customer"]["internal_id"]
 
+    @pytest.mark.parametrize("address", ["İ@example.com", "ΑΣ@example.com", "a@ΑΣ", "STRASSE@ß.de"])
+    async def test_letters_of_all_alphabets_are_folded_alike(
+        self, create: Create, address: str
+    ) -> None:
+        known = [
+            (await create(customer={"primary_email": spelling}))["customer"]["internal_id"]
+            for spelling in (address, address)
+        ]
+        assert len(set(known)) == 1
+
     async def test_known_identity_is_the_known_customer_on_its_channel_only(
         self, create: Create
     ) -> None:
@@ -334,6 +344,18 @@ class TestIdempotency:
         async with database.begin() as session:
             await session.execute(text("DELETE FROM idempotency_keys"))
         assert (await create(headers))["ticket_id"] == first["ticket_id"]
+
+    @pytest.mark.parametrize("change", [{"content": "other"}, {"visibility": "private"}])
+    async def test_forgotten_key_is_not_taken_for_another_message(
+        self, create: Create, client: httpx.AsyncClient, database: Database, change: Json
+    ) -> None:
+        ticket = await create()
+        headers = ADA | {"Idempotency-Key": "k1"}
+        await write(client, ticket, headers)
+        async with database.begin() as session:
+            await session.execute(text("DELETE FROM idempotency_keys"))
+        assert (await write(client, ticket, headers, **change)).status_code == 409
+        assert (await write(client, await create(), headers)).status_code == 409
 
 
 class TestClosed:
