@@ -14,7 +14,7 @@ from holdfast.settings import Settings
 from store.postgres_feed import PostgresFeed
 from workers import logs
 from workers.databases import open_database
-from workers.garbage import collect_less
+from workers.garbage import leave_the_start_alone
 from workflows.connection import connect
 from workflows.engine import Engine
 
@@ -67,7 +67,7 @@ async def run(settings: Settings, listeners: list[socket.socket]) -> None:
             **SERVER_OPTIONS,
         )
     )
-    collect_less()
+    leave_the_start_alone()
     try:
         async with engine.nudging(), sockets.running():
             await server.serve(sockets=listeners)

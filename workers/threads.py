@@ -20,7 +20,7 @@ from store.database import Database
 from workers import logs
 from workers.databases import open_database
 from workers.discretion import DiscreetFailures
-from workers.garbage import collect_less
+from workers.garbage import leave_the_start_alone
 from workers.housekeeping import keep_house, show_life
 from workers.relay import Relay
 from workers.signals import ended
@@ -71,7 +71,7 @@ def compile_workflows() -> None:
 async def run(settings: Settings) -> None:
     """Work until the process is told to end."""
     await asyncio.to_thread(compile_workflows)
-    collect_less()
+    leave_the_start_alone()
     logs.configure(settings.log_level, settings.log_format)
     database = open_database(settings)
     try:

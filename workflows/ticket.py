@@ -17,15 +17,16 @@ with workflow.unsafe.imports_passed_through():
         Loaded,
         Look,
         ProcessView,
-        Seen,
         TicketInput,
         TicketState,
     )
-    from domain.models import TicketStatus
+    from domain.models import Head, TicketStatus
     from domain.rules import Decision
     from workflows import attributes
     from workflows.alarms import AlarmClock
 
+_TRIES = 3
+"""So often a command that finds unheard messages hears them first."""
 _TIMEOUT = timedelta(seconds=20)
 # While the database is away the ticket waits, for as long as it takes.
 _RETRY = RetryPolicy(
@@ -63,9 +64,7 @@ class TicketWorkflow:
             ):
                 return
             raise
-        while True:
-            if self._state.status is TicketStatus.CLOSED:
-                break
+        while self._heads or self._state.status is not TicketStatus.CLOSED:
             if workflow.info().is_continue_as_new_suggested():
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 workflow.continue_as_new(start)
@@ -90,14 +89,19 @@ class TicketWorkflow:
         update = workflow.current_update_info()
         cause = update.id if update else None
         async with self._turn:
+            tries = 0
             # Found as the cause of the last write, this is an update whose worker died before
             # it could say that it was done.
             while self._state.last_cause != cause:
                 decision = self._obey(order)
                 if not decision.changes(self._state):
                     break
-                seen = await self._advance(decision.then(last_cause=cause), drained=True)
-                await self._hear(seen)
+                # What was said before is heard before; but where people never pause, a command
+                # cannot wait for them to.
+                await self._advance(decision.then(last_cause=cause), drained=tries < _TRIES)
+                tries += 1
+                if self._heads and self._state.last_cause != cause:
+                    await self._hear()
 
     @change.validator
     def check_change(self, order: ChangeTicket) -> None:
@@ -118,6 +122,11 @@ class TicketWorkflow:
         )
 
     @property
+    def _heads(self) -> list[Head]:
+        """What is known to follow, and not looked at yet."""
+        return self._loaded.heads if self._loaded else []
+
+    @property
     def _state(self) -> TicketState:
         if self._loaded is None:
             raise RuntimeError("the ticket is not loaded")
@@ -127,6 +136,7 @@ class TicketWorkflow:
         return (
             self._nudged
             or self._clock.rang
+            or bool(self._heads)
             or self._state.status is TicketStatus.CLOSED
             or workflow.info().is_continue_as_new_suggested()
         )
@@ -142,51 +152,59 @@ class TicketWorkflow:
                 str(refusal), type=type(refusal).__name__, non_retryable=True
             ) from None
 
-    async def _load(self) -> Seen:
-        loaded = await workflow.execute_local_activity_method(
+    async def _load(self) -> None:
+        self._loaded = await workflow.execute_local_activity_method(
             TicketActivities.load_ticket,
             TicketInput(ticket_id=self._ticket_id),
             start_to_close_timeout=_TIMEOUT,
             retry_policy=_RETRY,
         )
-        self._loaded = loaded
-        self._take(loaded.state)
-        return Seen(cursor=loaded.cursor, written=False, heads=loaded.heads)
+        self._take(self._loaded.state)
 
     async def _catch_up(self) -> None:
-        """Handle all that was written, then all that is due.
+        """Handle all that was written and all that is due.
 
         Where writers never pause there is no end to it, and so none to the history: then the
         rest is left to the next run.
         """
         async with self._turn:
             self._nudged = False
-            seen = await (self._advance() if self._loaded else self._load())
-            while seen.heads and not workflow.info().is_continue_as_new_suggested():
-                seen = await self._hear_once(seen)
-            if seen.heads:
-                return
-            while (due := self._expire()).changes(self._state):
-                await self._hear(await self._advance(due, drained=True))
-            self._set_clock()
+            await (self._advance() if self._loaded else self._load())
+        while not workflow.info().is_continue_as_new_suggested() and await self._step():
+            pass
+        self._set_clock()
+
+    async def _step(self) -> bool:
+        """Do what is due, and hear some of what was said; False when there was neither.
+
+        Others get their turn in between.
+        """
+        async with self._turn:
+            due = self._expire()
+            changes = due.changes(self._state)
+            if changes:
+                # A customer who has just written must not be closed in the face.
+                closes = due.state.status is TicketStatus.CLOSED
+                await self._advance(due, drained=closes)
+            if self._heads:
+                await self._hear()
+                return True
+            return changes
 
     def _expire(self) -> Decision:
         assert self._loaded is not None
         return rules.expire(self._state, workflow.now(), self._loaded.policy)
 
-    async def _hear(self, seen: Seen) -> None:
-        """Handle what the last look has shown, until nothing more follows."""
-        while seen.heads:
-            seen = await self._hear_once(seen)
-
-    async def _hear_once(self, seen: Seen) -> Seen:
+    async def _hear(self) -> None:
+        """Handle what the last look has shown, and look further."""
         assert self._loaded is not None
-        decision = rules.hear(self._state, seen.heads, workflow.now(), self._loaded.policy)
-        return await self._advance(decision, cursor=seen.heads[-1].seq)
+        heads = self._heads
+        decision = rules.hear(self._state, heads, workflow.now(), self._loaded.policy)
+        await self._advance(decision, cursor=heads[-1].seq)
 
     async def _advance(
         self, decision: Decision | None = None, *, cursor: int | None = None, drained: bool = False
-    ) -> Seen:
+    ) -> None:
         """Write a decision, if it changes anything, and look further; see `store.threads`."""
         assert self._loaded is not None
         version = self._state.version
@@ -209,11 +227,11 @@ class TicketWorkflow:
             retry_policy=_RETRY,
         )
         self._loaded.cursor = seen.cursor
+        self._loaded.heads = seen.heads
         if seen.state is not None:
             self._take(seen.state)
         elif decided is not None and seen.written:
             self._take(decided)
-        return seen
 
     def _take(self, state: TicketState) -> None:
         """Make a state that stands in the database our own, and show it to operators."""

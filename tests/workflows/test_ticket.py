@@ -95,6 +95,26 @@ class TestCommands:
         afters = [event["after"] for event in chain]
         assert befores == ["new", *afters[:-1]]
 
+    async def test_commands_are_carried_out_while_somebody_floods_the_ticket(
+        self, desk: Desk
+    ) -> None:
+        ticket_id = await desk.open()
+
+        async def flood() -> None:
+            while True:
+                await desk.write(ticket_id, AuthorKind.CUSTOMER)
+
+        async with asyncio.TaskGroup() as group:
+            floods = [group.create_task(flood()) for _ in range(6)]
+            for priority in (Priority.HIGH, Priority.LOW, Priority.URGENT):
+                await desk.change(ticket_id, SetPriority(priority=priority))
+            await desk.change(ticket_id, SetStatus(status=TicketStatus.CLOSED))
+            for each in floods:
+                each.cancel()
+        await desk.until_handled(ticket_id)
+        state = await desk.state(ticket_id)
+        assert (state.status, state.priority) == (TicketStatus.CLOSED, Priority.URGENT)
+
     async def test_command_for_a_ticket_whose_workflow_never_started(self, desk: Desk) -> None:
         ticket_id = await desk.open(nudge=False)
         await desk.change(ticket_id, SetStatus(status=TicketStatus.OPEN))
