@@ -60,6 +60,8 @@ def create_app(config: ApiConfig, database: Database, engine: Engine) -> FastAPI
         openapi_tags=_TAGS,
         openapi_url=None,
         docs_url=None,
+        # A redirect would come before the token is looked at, and to an address of its own making.
+        redirect_slashes=False,
         redoc_url=None,
         middleware=_middleware(services),
         exception_handlers={HTTPException: _answer, Exception: _answer},

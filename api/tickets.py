@@ -88,6 +88,7 @@ async def create_ticket(
     return response
 
 
+@router.get("", include_in_schema=False, response_model=TicketPage, dependencies=[EVERYBODY])
 @router.get(
     "/",
     response_model=TicketPage,

@@ -43,15 +43,29 @@ def _check_nested(value: JsonValue, levels_left: int) -> None:
             _check_nested(part, levels_left - 1)
 
 
+def _saying_something(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
+def _web_address(text: str) -> str:
+    if not text.lower().startswith(("https://", "http://")):
+        raise ValueError("must be a web address, like https://example.com/file.pdf")
+    return text
+
+
 _STORABLE = AfterValidator(storable)
+_SAYING = AfterValidator(_saying_something)
 _AS_PATTERN = Field(json_schema_extra={"pattern": r"^[^\x00]*$"})
 """Says the same to readers of the OpenAPI document."""
+_SAYING_PATTERN = Field(json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"})
 
 MessageText = Annotated[
-    str, StringConstraints(min_length=1, max_length=16_000), _STORABLE, _AS_PATTERN
+    str, StringConstraints(min_length=1, max_length=16_000), _STORABLE, _SAYING, _SAYING_PATTERN
 ]
 SubjectText = Annotated[
-    str, StringConstraints(min_length=1, max_length=300), _STORABLE, _AS_PATTERN
+    str, StringConstraints(min_length=1, max_length=300), _STORABLE, _SAYING, _SAYING_PATTERN
 ]
 ShortText = Annotated[str, StringConstraints(max_length=200), _STORABLE, _AS_PATTERN]
 """A name, an address on some platform, a search; may be empty."""
@@ -60,6 +74,12 @@ EmailText = Annotated[str, StringConstraints(max_length=320), _STORABLE, _AS_PAT
 IdText = Annotated[str, StringConstraints(min_length=1, max_length=200), _STORABLE, _AS_PATTERN]
 """An id that somebody else made: an agent's, a platform's."""
 TagText = Annotated[str, StringConstraints(min_length=1, max_length=50), _STORABLE, _AS_PATTERN]
-UrlText = Annotated[str, StringConstraints(min_length=1, max_length=2_000), _STORABLE, _AS_PATTERN]
+UrlText = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2_000),
+    _STORABLE,
+    AfterValidator(_web_address),
+    Field(json_schema_extra={"pattern": r"^[hH][tT][tT][pP][sS]?://[^\x00]*$"}),
+]
 Metadata = Annotated[dict[str, JsonValue], AfterValidator(_storable_metadata)]
 """Anything a client wants to find again: at most 8 KB of JSON, at most 8 levels deep."""

@@ -176,6 +176,27 @@ class TestIds:
         assert (response.status_code, response.json()) == (404, {"detail": "Ticket not found"})
 
 
+class TestAddresses:
+    async def test_list_has_two_spellings(self, create: Create, client: httpx.AsyncClient) -> None:
+        await create()
+        for path in ("/api/tickets", "/api/tickets/"):
+            assert (await client.get(path, headers=ADA)).json()["total_count"] == 1
+            assert (await client.get(path)).status_code == 401
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"content": " \n\t"},
+            {"content": "x", "attachments": [{"url": "javascript:alert(1)"}]},
+            {"content": "x", "attachments": [{"url": "file:///etc/passwd"}]},
+        ],
+    )
+    async def test_blank_text_and_odd_addresses_are_refused(
+        self, create: Create, client: httpx.AsyncClient, body: Json
+    ) -> None:
+        assert (await write(client, await create(), ADA, **body)).status_code == 422
+
+
 class TestPrivacy:
     async def test_other_peoples_tickets_do_not_exist(
         self, create: Create, client: httpx.AsyncClient
