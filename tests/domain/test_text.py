@@ -39,8 +39,13 @@ class TestText:
             "type": "string",
             "minLength": 1,
             "maxLength": 16_000,
-            "pattern": r"^[^\x00]*$",
+            "pattern": r"^[^\x00]*[^\s\x00][^\x00]*$",
         }
+
+    @pytest.mark.parametrize("blank", [" ", "\n\t", "\u2003"])
+    def test_must_say_something(self, blank: str) -> None:
+        with pytest.raises(ValidationError, match="blank"):
+            message.validate_python(blank)
 
 
 class TestMetadata:
