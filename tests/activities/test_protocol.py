@@ -157,19 +157,18 @@ class ProtocolMachine(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         self.desk = Desk(self.database)
-        self.external_ids: list[str] = []
+        self.sent: list[tuple[AuthorKind, str]] = []
         self.runner.run(self.desk.open())
 
     @rule(author=AUTHORS)
     def somebody_writes(self, author: AuthorKind) -> None:
-        self.external_ids.append(new_id().hex)
-        self.runner.run(self.desk.append(author, self.external_ids[-1]))
+        self.sent.append((author, new_id().hex))
+        self.runner.run(self.desk.append(*self.sent[-1]))
 
-    @precondition(lambda self: self.external_ids)
-    @rule(data=st.data(), author=AUTHORS)
-    def somebody_sends_again(self, data: st.DataObject, author: AuthorKind) -> None:
-        external_id = data.draw(st.sampled_from(self.external_ids))
-        self.runner.run(self.desk.append(author, external_id))
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def somebody_sends_again(self, data: st.DataObject) -> None:
+        self.runner.run(self.desk.append(*data.draw(st.sampled_from(self.sent))))
 
     @precondition(lambda self: self.desk.nudges)
     @rule()
