@@ -12,8 +12,9 @@ from api.access import Members, Rule, admit, rule_among
 from api.bodies import StrictRequest, check_address
 from domain.errors import Unavailable
 
-_PATIENCE = 15.0
-"""Seconds after which a caller is told to come again, whatever it is that does not answer."""
+_PATIENCE = 12.0
+"""Seconds after which a call is given up, whatever it is that does not answer: a little longer than
+a workflow gets. A frozen PostgreSQL holds up even the giving up, by ten seconds more."""
 _BODILESS = {"GET", "HEAD", "DELETE"}
 
 

@@ -460,6 +460,22 @@ class TestUpdate:
         assert response.status_code == 422
 
 
+class TestPatience:
+    async def test_call_that_never_ends_is_given_up(
+        self,
+        create: Create,
+        client: httpx.AsyncClient,
+        engine: PretendedEngine,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        path = f"/api/tickets/{(await create())['ticket_id']}/process"
+        monkeypatch.setattr("api.routes._PATIENCE", 0.1)
+        monkeypatch.setattr(engine, "check", asyncio.Event().wait)
+        response = await client.get(path, headers=ADA)
+        assert response.status_code == 503
+        assert int(response.headers["Retry-After"]) > 0
+
+
 class TestList:
     async def test_newest_first_and_in_pages(
         self, create: Create, client: httpx.AsyncClient
