@@ -3,7 +3,8 @@
 from temporalio import activity
 
 from domain.deadlines import DeadlinePolicy
-from domain.lifecycle import Loaded, Look, Seen, TicketInput
+from domain.life import Loaded, Look, Seen
+from domain.ticket_life import TicketInput, TicketState
 from store import threads, tickets
 from store.database import Database
 
@@ -16,7 +17,7 @@ class TicketActivities:
         self._policy = policy
 
     @activity.defn
-    async def load_ticket(self, start: TicketInput) -> Loaded:
+    async def load_ticket(self, start: TicketInput) -> Loaded[TicketState, DeadlinePolicy]:
         """Where the ticket stands, how far its log was looked at, and what follows."""
         async with self._database.begin() as session:
             state, thread = await tickets.load(session, start.ticket_id)
@@ -26,14 +27,14 @@ class TicketActivities:
         )
 
     @activity.defn
-    async def advance_ticket(self, look: Look) -> Seen:
+    async def advance_ticket(self, look: Look[TicketState]) -> Seen[TicketState]:
         """Write what the workflow has decided, record how far it looked, return what follows.
 
         One transaction, see `store.threads`. Nothing is decided on an outdated state: then the
         current one is returned, and the workflow decides again.
         """
         async with self._database.begin() as session:
-            state, thread = await tickets.load(session, look.ticket_id)
+            state, thread = await tickets.load(session, look.thread_id)
             current = state.version == look.version
             unseen = look.drained and thread.last_seq > max(look.cursor, thread.handled_seq)
             written = look.decided is not None and current and not unseen

@@ -1,11 +1,13 @@
 """Everything the API needs to know of the settings."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from api.jwks import require_safe_address
+from domain.conversation_life import ConversationPolicy
 from domain.deadlines import DeadlinePolicy
 from domain.principals import Role
 
@@ -54,5 +56,16 @@ class ApiConfig(BaseModel):
     """Requests a minute, for each user, each service key and each unknown address."""
     rate_limit_messages: int = Field(default=20, gt=0)
     """Messages in ten seconds, for each customer."""
+    rate_limit_visitors: int = Field(default=10, gt=0)
+    """New visitors a minute, for each address."""
+    chat: ConversationPolicy
+    agent_capacity: int = 3
+    """Conversations at once, for agents of whom nothing else was said."""
+    trust_fingerprint: bool = False
+    """A fingerprint alone resumes a visitor's conversation."""
+    visitor_token_expires_in: timedelta = timedelta(days=30)
+    demo: bool = False
+    sockets_per_visitor: int = Field(default=10, gt=0)
+    sockets_per_address: int = Field(default=1000, gt=0)
     redis_url: str | None = None
     """Where several API processes count together; without it, each counts for itself."""

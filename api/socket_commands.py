@@ -10,10 +10,11 @@ from api.socket_requests import Subscribe, TicketIdAsSent, TicketTyping, Unsubsc
 from api.streams import TICKETS, Audience, Streams, Topic
 from domain.errors import InsufficientPermissions, InvalidRequest, TicketNotFound
 from domain.ids import parse_ticket_ref, ticket_id_text
+from domain.models import ThreadKind, ThreadRef
 from domain.principals import Principal, Role, Scope
 from store import tickets
 from store.database import Database
-from store.feed import Feed, Typing
+from store.feed import Feed, Whisper, WhisperKind
 
 Answer = dict[str, Any]
 
@@ -62,7 +63,9 @@ class TicketCommands:
         request = parse(TicketTyping, arguments)
         ticket_id = await self._subscribed(caller, request.ticket_id)
         by_customer = caller.principal.role is Role.CUSTOMER
-        await self._feed.tell(Typing(ticket_id, by_customer, request.typing, caller.sid))
+        thread = ThreadRef(kind=ThreadKind.TICKET, id=ticket_id)
+        kind = WhisperKind.TYPING
+        await self._feed.tell(Whisper(thread, kind, by_customer, request.typing, caller.sid))
         return {**_named(ticket_id), "typing": request.typing}
 
     async def _visible(self, principal: Principal, request: Subscribe) -> Topic:
@@ -101,12 +104,12 @@ class TicketCommands:
             return None
 
 
-def typing_told(typing: Typing) -> Answer:
+def typing_told(whisper: Whisper) -> Answer:
     """The payload of `ticket:typing`, as others get it."""
     return {
-        **_named(typing.thread_id),
-        "typing": typing.typing,
-        "senderType": "customer" if typing.by_customer else "agent",
+        **_named(whisper.thread.id),
+        "typing": bool(whisper.value),
+        "senderType": "customer" if whisper.by_customer else "agent",
     }
 
 

@@ -191,9 +191,9 @@ class Sockets:
     async def _follow(self, watch: Watch) -> None:
         while True:
             changes = await watch.changes()
-            for typing in changes.typing:
+            for whisper in changes.whispers:
                 self._streams.relay(
-                    typing.thread_id, "ticket:typing", typing_told(typing), besides=typing.sid
+                    whisper.thread.id, "ticket:typing", typing_told(whisper), besides=whisper.sid
                 )
             if changes.keys or changes.reset:
                 self._authenticator.forget_keys()

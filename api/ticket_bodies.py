@@ -5,7 +5,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
-from domain.lifecycle import Assign, Command, SetPriority, SetStatus, Snooze, Wake
 from domain.models import AuthorKind, Channel, Priority, TicketStatus, Visibility
 from domain.text import (
     EmailText,
@@ -17,6 +16,7 @@ from domain.text import (
     TagText,
     UrlText,
 )
+from domain.ticket_life import Assign, Command, SetPriority, SetStatus, Snooze, Wake
 
 _FURTHEST = timedelta(days=3 * 366)
 

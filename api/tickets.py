@@ -26,7 +26,7 @@ from api.views import (
     ticket_view,
     timeline_entry,
 )
-from domain import rules
+from domain import ticket_rules as rules
 from domain.errors import (
     CustomerNotFound,
     EngineUnavailable,
@@ -36,10 +36,11 @@ from domain.errors import (
     TicketNotFound,
 )
 from domain.ids import TicketRef, parse_customer_id, parse_ticket_ref
-from domain.lifecycle import Assign, ChangeTicket, Command, ProcessView
+from domain.life import ProcessView
 from domain.models import AuthorKind, Channel, Priority, ThreadKind, ThreadRef, TicketStatus
 from domain.principals import Principal, Role, Scope
 from domain.text import IdText, ShortText, TagText
+from domain.ticket_life import Assign, ChangeTicket, Command
 from store import threads, ticket_lists, tickets
 from store.threads import Draft
 from store.ticket_lists import TicketFilter
@@ -310,7 +311,7 @@ async def get_process(ref: Ref, services: ServicesDep) -> ProcessView:
     async with services.database.begin() as session:
         row = await tickets.find(session, ref)
     if row.thread.open:
-        return await services.engine.process(row.ticket.id)
+        return await services.engine.process(_thread(row.ticket.id))
     # Its workflow has ended, and Temporal forgets it in time.
     state = tickets.state_of(row.ticket)
     return ProcessView(
@@ -401,5 +402,8 @@ async def _whose(session: AsyncSession, caller: Principal, customer_id: str | No
 
 def _nudge(services: ServicesDep, written: Written, facts: NewTicketFacts | None = None) -> None:
     if written.entry.nudge:
-        thread = ThreadRef(kind=ThreadKind.TICKET, id=written.ticket_id)
-        services.engine.nudge_soon(thread, facts)
+        services.engine.nudge_soon(_thread(written.ticket_id), facts)
+
+
+def _thread(ticket_id: UUID) -> ThreadRef:
+    return ThreadRef(kind=ThreadKind.TICKET, id=ticket_id)

@@ -5,14 +5,23 @@
         NothingToUpdate
         UnknownAgent
         UnknownCustomer
+        NotAssigned
+        NotAccepted
       NotAuthenticated
       InsufficientPermissions
       NotFound
         TicketNotFound
         CustomerNotFound
+        ConversationNotFound
+      Gone                      it was there, and is over for good
+        ConversationIsClosed
       Conflict                  it makes sense, but not now
         IllegalTransition
         TicketIsClosed
+        ConversationTaken
+        AgentIsFull
+        WrongTeam
+        NoAssistant
         IdempotencyKeyReused
       TooManyRequests
       PayloadTooLarge
@@ -61,6 +70,16 @@ class UnknownCustomer(InvalidRequest):
     sentence = "There is no customer with this internal_id. Leave it empty to make a new one."
 
 
+class NotAssigned(InvalidRequest):
+    code = "not_assigned"
+    sentence = "Only the agent who has accepted this conversation may do this. Accept it first."
+
+
+class NotAccepted(InvalidRequest):
+    code = "not_accepted"
+    sentence = "The conversation waits in the queue: nobody has accepted it."
+
+
 class NotAuthenticated(HoldfastError):
     code = "unauthorized"
     sentence = "Invalid authentication token"
@@ -84,6 +103,19 @@ class CustomerNotFound(NotFound):
     sentence = "Customer not found"
 
 
+class ConversationNotFound(NotFound):
+    sentence = "Conversation not found"
+
+
+class Gone(HoldfastError):
+    code = "gone"
+    sentence = "This is over. Start anew."
+
+
+class ConversationIsClosed(Gone):
+    sentence = "The conversation is closed. Start a new one to go on; its history stays readable."
+
+
 class Conflict(HoldfastError):
     code = "conflict"
     sentence = "This is not possible now."
@@ -97,6 +129,25 @@ class IllegalTransition(Conflict):
 class TicketIsClosed(Conflict):
     code = "closed"
     sentence = "The ticket is closed, which is final. Open a new ticket to go on."
+
+
+class ConversationTaken(Conflict):
+    sentence = "Conversation is no longer available to accept."
+
+
+class AgentIsFull(Conflict):
+    code = "capacity"
+    sentence = "The agent has as many conversations as they can take. Close or release one first."
+
+
+class WrongTeam(Conflict):
+    code = "wrong_team"
+    sentence = "The conversation needs an agent with other tags. Have it transferred instead."
+
+
+class NoAssistant(Conflict):
+    code = "no_assistant"
+    sentence = "There is no assistant here. Keep waiting, or leave the conversation as a ticket."
 
 
 class IdempotencyKeyReused(Conflict):

@@ -1,10 +1,9 @@
-"""Words that every part shares: what a ticket and a message can be."""
+"""Words that every part shares: what a ticket, a conversation and a message can be."""
 
-from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 
 class Channel(StrEnum):
@@ -24,6 +23,17 @@ class TicketStatus(StrEnum):
     PENDING_CUSTOMER = "pending_customer"
     RESOLVED = "resolved"
     CLOSED = "closed"
+
+
+class ConversationStatus(StrEnum):
+    """As seed 003 writes them."""
+
+    QUEUED = "QUEUED"
+    ASSIGNED = "ASSIGNED"
+    """An agent has accepted."""
+    CONNECTED = "CONNECTED"
+    """Both have spoken, or the customer's socket is there."""
+    CLOSED = "CLOSED"
 
 
 class Priority(StrEnum):
@@ -47,6 +57,14 @@ class Visibility(StrEnum):
 
 class ThreadKind(StrEnum):
     TICKET = "ticket"
+    CONVERSATION = "conversation"
+
+
+class Side(StrEnum):
+    """Of a live conversation."""
+
+    CUSTOMER = "CUSTOMER"
+    AGENT = "AGENT"
 
 
 class EventType(StrEnum):
@@ -59,19 +77,32 @@ class EventType(StrEnum):
     WOKEN = "woken"
     DEADLINE_BREACHED = "deadline_breached"
     DETAILS_CHANGED = "details_changed"
+    FROM_CONVERSATION = "from_conversation"
+    """The ticket goes on where a live conversation ended."""
 
-
-class Head(BaseModel):
-    """What a workflow may know of a message: everything but its text."""
-
-    seq: int
-    author: AuthorKind
-    visibility: Visibility
-    at: datetime
+    QUEUED = "queued"
+    CONNECTED = "connected"
+    TRANSFERRED = "transferred"
+    RELEASED = "released"
+    """Back to the queue; `reason` says why."""
+    CLOSED = "closed"
+    QUEUE_TIMEOUT = "queue_timeout"
+    IDLE = "idle"
+    CUSTOMER_GONE = "customer_gone"
+    """For so long that nobody should wait for them."""
+    ASSISTANT = "assistant"
+    """The customer goes on with the assistant."""
+    ARRIVED = "arrived"
+    DISCONNECTED = "disconnected"
+    """All sockets of one side are gone, `since` when."""
+    SIGNED_OFF = "signed_off"
+    """The agent has ended the shift."""
 
 
 class ThreadRef(BaseModel):
     """Which thread to look at."""
+
+    model_config = ConfigDict(frozen=True)
 
     kind: ThreadKind
     id: UUID

@@ -5,6 +5,7 @@ from uuid import UUID
 TASK_QUEUE_THREADS = "threads"
 
 TICKET_WORKFLOW = "Ticket"
+CONVERSATION_WORKFLOW = "Conversation"
 NUDGE = "nudge"
 """The empty signal that says "look": it carries no data, so losing or doubling one is harmless."""
 CHANGE = "change"
@@ -21,10 +22,14 @@ THREADS_CHANNEL = "holdfast_threads"
 """PostgreSQL NOTIFY channel; the payload is one thread id, nothing else."""
 KEYS_CHANNEL = "holdfast_keys"
 """PostgreSQL NOTIFY channel: the service keys have changed; the payload is empty."""
-TYPING_CHANNEL = "holdfast_typing"
-"""PostgreSQL NOTIFY channel. The payload is ids and flags, never text: thread, `customer` or
-`staff`, 1 or 0, socket."""
+WHISPERS_CHANNEL = "holdfast_whispers"
+"""PostgreSQL NOTIFY channel: what is told and not kept. The payload is ids and numbers, never
+text; see `store.feed.Whisper`."""
 
 
 def ticket_workflow_id(ticket_id: UUID) -> str:
     return f"ticket/{ticket_id}"
+
+
+def conversation_workflow_id(conversation_id: UUID) -> str:
+    return f"conversation/{conversation_id}"

@@ -1,7 +1,7 @@
 """System events as sentences, for timelines."""
 
-from domain.lifecycle import Event
-from domain.models import EventType
+from domain.events import Event
+from domain.models import EventType, Side
 
 
 def tell(event: Event) -> str:
@@ -24,3 +24,39 @@ def tell(event: Event) -> str:
             return f"The time for the {what} has passed."
         case EventType.DETAILS_CHANGED:
             return "Subject or tags changed."
+        case EventType.FROM_CONVERSATION:
+            return "Goes on from a live conversation."
+        case _:
+            return _tell_of_conversation(event)
+
+
+def announce(event: Event, *, assistant: bool) -> str | None:
+    """What the customer is told of it in so many words, in the conversation itself."""
+    if event.type is not EventType.QUEUE_TIMEOUT:
+        return None
+    choices = "keep waiting, go on with our assistant, or" if assistant else "keep waiting, or"
+    return f"Nobody is free right now, and we are sorry. You can {choices} leave this as a ticket."
+
+
+def _tell_of_conversation(event: Event) -> str:
+    match event.type:
+        case EventType.TRANSFERRED:
+            return f"Transferred to {event.after}."
+        case EventType.ARRIVED | EventType.DISCONNECTED:
+            who = "The customer" if event.side is Side.CUSTOMER else "The agent"
+            return f"{who} {'is here' if event.type is EventType.ARRIVED else 'was disconnected'}."
+        case _:
+            return _CONVERSATION[event.type]
+
+
+_CONVERSATION = {
+    EventType.QUEUED: "Waits for an agent.",
+    EventType.CONNECTED: "Customer and agent are connected.",
+    EventType.RELEASED: "Back in the queue.",
+    EventType.CLOSED: "The conversation was closed.",
+    EventType.QUEUE_TIMEOUT: "Nobody was free in time.",
+    EventType.IDLE: "Nobody has said anything for long.",
+    EventType.CUSTOMER_GONE: "The customer has not come back.",
+    EventType.ASSISTANT: "The customer goes on with the assistant.",
+    EventType.SIGNED_OFF: "The agent has signed off.",
+}

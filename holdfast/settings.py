@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from domain.conversation_life import ConversationPolicy
 from domain.deadlines import DeadlinePolicy
 from domain.models import Priority
 from domain.principals import Role
@@ -230,6 +231,56 @@ class Settings(BaseSettings):
         description="The same for priority low.",
     )
 
+    queue_timeout: Duration = Field(
+        timedelta(minutes=5),
+        validation_alias="QUEUE_TIMEOUT",
+        description="A customer who waits in the live chat's queue for so long is told that "
+        "nobody is free.",
+    )
+    agent_grace: Duration = Field(
+        timedelta(seconds=60),
+        validation_alias="AGENT_GRACE",
+        description="An agent whose sockets are all gone keeps the conversations for so long.",
+    )
+    customer_grace: Duration = Field(
+        timedelta(minutes=15),
+        validation_alias="CUSTOMER_GRACE",
+        description="A customer whose sockets are all gone is expected back for so long; one who "
+        "still waits in the queue then leaves it as a ticket.",
+    )
+    chat_idle_timeout: Duration = Field(
+        timedelta(minutes=30),
+        validation_alias="CHAT_IDLE_TIMEOUT",
+        description="A conversation in which nobody says anything for so long is closed.",
+    )
+    assignment: Literal["manual", "auto"] = Field(
+        "manual",
+        validation_alias="ASSIGNMENT",
+        description="Agents accept conversations themselves, or get them: the longest-waiting one "
+        "goes to the least loaded agent online.",
+    )
+    agent_capacity: Annotated[int, Field(ge=0, le=1000)] = Field(
+        3,
+        validation_alias="AGENT_CAPACITY",
+        description="Conversations at once, for agents of whom nothing else was said.",
+    )
+    livechat_trust_fingerprint: bool = Field(
+        False,
+        validation_alias="LIVECHAT_TRUST_FINGERPRINT",
+        description="A fingerprint alone resumes a visitor's conversation. Only behind a proxy "
+        "that has checked who it is: anybody can claim a fingerprint.",
+    )
+    visitor_token_expires_in: Duration = Field(
+        timedelta(days=30),
+        validation_alias="VISITOR_TOKEN_EXPIRES_IN",
+        description="How long a visitor can come back to a conversation.",
+    )
+    demo: bool = Field(
+        False,
+        validation_alias="HOLDFAST_DEMO",
+        description="Lets admins fill the queue with samples, by `POST /api/admin/seed`.",
+    )
+
     rate_limit_caller: PerMinute = Field(
         1000,
         validation_alias="RATE_LIMIT_CALLER",
@@ -239,6 +290,23 @@ class Settings(BaseSettings):
         20,
         validation_alias="RATE_LIMIT_MESSAGES",
         description="Messages in ten seconds, for each customer.",
+    )
+
+    rate_limit_visitors: PerMinute = Field(
+        10,
+        validation_alias="RATE_LIMIT_VISITORS",
+        description="New live chat visitors a minute, for each address.",
+    )
+    sockets_per_visitor: Annotated[int, Field(ge=1)] = Field(
+        10,
+        validation_alias="SOCKETS_PER_VISITOR",
+        description="Sockets that one visitor, or one customer, may have open at each API process.",
+    )
+    sockets_per_address: Annotated[int, Field(ge=1)] = Field(
+        1000,
+        validation_alias="SOCKETS_PER_ADDRESS",
+        description="Sockets of visitors and customers that one address may have open at each API "
+        "process, and connections that have not said who they are.",
     )
 
     log_level: Annotated[
@@ -267,6 +335,14 @@ class Settings(BaseSettings):
         if self.database_url is None:
             raise InvalidSetting("DATABASE_URL is not set.")
         return self.database_url.get_secret_value()
+
+    def conversation_policy(self) -> ConversationPolicy:
+        return ConversationPolicy(
+            queue_timeout=self.queue_timeout,
+            agent_grace=self.agent_grace,
+            customer_grace=self.customer_grace,
+            idle_timeout=self.chat_idle_timeout,
+        )
 
     def deadline_policy(self) -> DeadlinePolicy:
         return DeadlinePolicy(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -62,3 +62,33 @@ async def get(session: AsyncSession, agent_id: str) -> AgentInfo | None:
     if row is None:
         return None
     return AgentInfo(row.id, row.name, row.email, row.created_at, row.last_seen_at)
+
+
+async def find(session: AsyncSession, agent_id: str) -> Agent | None:
+    """The row of an agent."""
+    return await session.get(Agent, agent_id, populate_existing=True)
+
+
+async def set_duty(session: AsyncSession, agent_id: str, *, on_duty: bool) -> None:
+    """Begin or end a shift. Who begins one is seen at this moment."""
+    values: dict[str, object] = {"on_duty": on_duty}
+    if on_duty:
+        values["last_seen_at"] = func.now()
+    await session.execute(update(Agent).where(Agent.id == agent_id).values(**values))
+
+
+async def equip(
+    session: AsyncSession,
+    agent_id: str,
+    *,
+    capacity: int | None = None,
+    tags: list[str] | None = None,
+) -> None:
+    """Say how many conversations an agent takes at once, and which kinds; None leaves it."""
+    values: dict[str, object] = {}
+    if capacity is not None:
+        values["capacity"] = capacity
+    if tags is not None:
+        values["tags"] = tags
+    if values:
+        await session.execute(update(Agent).where(Agent.id == agent_id).values(**values))

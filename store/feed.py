@@ -27,24 +27,34 @@ import asyncio
 from collections import deque
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from domain.models import ThreadRef
+
 MAX_THREADS = 10_000
 """So many thread ids a watch remembers, about a megabyte; reading them all is cheaper than more."""
-MAX_TYPING = 1_000
+MAX_WHISPERS = 1_000
+
+
+class WhisperKind(StrEnum):
+    TYPING = "typing"
+    READ = "read"
 
 
 @dataclass(frozen=True, slots=True)
-class Typing:
-    """Somebody has begun, or ceased, to type into a thread. Nobody keeps this.
+class Whisper:
+    """Something that is told to those who listen to a thread, and kept by nobody.
 
+    Somebody has begun (`value` 1) or ceased (0) to type, or has read up to the seq `value`.
     `sid` is the socket it came from, which needs not be told.
     """
 
-    thread_id: UUID
+    thread: ThreadRef
+    kind: WhisperKind
     by_customer: bool
-    typing: bool
+    value: int
     sid: str
 
 
@@ -56,7 +66,7 @@ class Changes:
     """
 
     threads: frozenset[UUID]
-    typing: tuple[Typing, ...]
+    whispers: tuple[Whisper, ...]
     keys: bool
     reset: bool
 
@@ -66,7 +76,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._threads: set[UUID] = set()
-        self._typing: deque[Typing] = deque(maxlen=MAX_TYPING)
+        self._whispers: deque[Whisper] = deque(maxlen=MAX_WHISPERS)
         self._keys = False
         self._reset = False
         self._changed = asyncio.Event()
@@ -75,9 +85,9 @@ class Watch:
         """Wait until there are any, and take them."""
         await self._changed.wait()
         self._changed.clear()
-        taken = Changes(frozenset(self._threads), tuple(self._typing), self._keys, self._reset)
+        taken = Changes(frozenset(self._threads), tuple(self._whispers), self._keys, self._reset)
         self._threads.clear()
-        self._typing.clear()
+        self._whispers.clear()
         self._keys = self._reset = False
         return taken
 
@@ -89,8 +99,8 @@ class Watch:
         if len(self._threads) > MAX_THREADS:
             self.reset()
 
-    def somebody_typed(self, typing: Typing) -> None:
-        self._typing.append(typing)
+    def whispered(self, whisper: Whisper) -> None:
+        self._whispers.append(whisper)
         self._changed.set()
 
     def keys_changed(self) -> None:
@@ -113,5 +123,5 @@ class Feed(Protocol):
     def watch(self) -> AbstractContextManager[Watch]:
         """What changes from now on."""
 
-    async def tell(self, typing: Typing) -> None:
+    async def tell(self, whisper: Whisper) -> None:
         """Tell all api processes, this one included. May be lost, and then nothing is amiss."""

@@ -12,9 +12,10 @@ from psycopg import AsyncConnection, Notify, sql
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import text
 
-from domain.names import KEYS_CHANNEL, THREADS_CHANNEL, TYPING_CHANNEL
+from domain.models import ThreadKind, ThreadRef
+from domain.names import KEYS_CHANNEL, THREADS_CHANNEL, WHISPERS_CHANNEL
 from store.database import Database
-from store.feed import Typing, Watch
+from store.feed import Watch, Whisper, WhisperKind
 
 log = structlog.get_logger(__name__)
 
@@ -70,9 +71,9 @@ class PostgresFeed:
         finally:
             self._watches.discard(watch)
 
-    async def tell(self, typing: Typing) -> None:
+    async def tell(self, whisper: Whisper) -> None:
         async with self._database.begin() as session:
-            await session.execute(_TELL, {"payload": _typing_text(typing)})
+            await session.execute(_TELL, {"payload": _whisper_text(whisper)})
 
     async def _keep_listening(self) -> None:
         while True:
@@ -94,7 +95,7 @@ class PostgresFeed:
     async def _listen(self, connection: AsyncConnection) -> None:
         """Pass on what is announced, until the connection is lost: this raises in the end."""
         beat = f"holdfast_beat_{connection.info.backend_pid}"
-        for channel in (THREADS_CHANNEL, KEYS_CHANNEL, TYPING_CHANNEL, beat):
+        for channel in (THREADS_CHANNEL, KEYS_CHANNEL, WHISPERS_CHANNEL, beat):
             await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
         self._failures = 0
         log.info("feed_listening")
@@ -120,10 +121,10 @@ class PostgresFeed:
                     thread_id = UUID(notify.payload)
                     for watch in self._watches:
                         watch.thread_changed(thread_id)
-                case channel if channel == TYPING_CHANNEL:
-                    typing = _typing_from(notify.payload)
+                case channel if channel == WHISPERS_CHANNEL:
+                    whisper = _whisper_from(notify.payload)
                     for watch in self._watches:
-                        watch.somebody_typed(typing)
+                        watch.whispered(whisper)
                 case channel if channel == KEYS_CHANNEL:
                     for watch in self._watches:
                         watch.keys_changed()
@@ -131,14 +132,21 @@ class PostgresFeed:
             log.warning("feed_payload_unreadable", channel=notify.channel)
 
 
-def _typing_text(typing: Typing) -> str:
-    who = "customer" if typing.by_customer else "staff"
-    return f"{typing.thread_id} {who} {typing.typing:d} {typing.sid}"
+def _whisper_text(whisper: Whisper) -> str:
+    who = "customer" if whisper.by_customer else "staff"
+    thread = whisper.thread
+    return f"{thread.kind} {thread.id} {whisper.kind} {who} {whisper.value} {whisper.sid}"
 
 
-def _typing_from(payload: str) -> Typing:
-    thread_id, who, typing, sid = payload.split(" ")
-    return Typing(UUID(thread_id), by_customer=who == "customer", typing=typing == "1", sid=sid)
+def _whisper_from(payload: str) -> Whisper:
+    kind, thread_id, what, who, value, sid = payload.split(" ")
+    return Whisper(
+        ThreadRef(kind=ThreadKind(kind), id=UUID(thread_id)),
+        WhisperKind(what),
+        by_customer=who == "customer",
+        value=int(value),
+        sid=sid,
+    )
 
 
-_TELL = text("SELECT pg_notify(:channel, :payload)").bindparams(channel=TYPING_CHANNEL)
+_TELL = text("SELECT pg_notify(:channel, :payload)").bindparams(channel=WHISPERS_CHANNEL)

@@ -79,6 +79,8 @@ class Customer(Table):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str | None]
     email: Mapped[str | None]
+    phone: Mapped[str | None]
+    """As the customer said it; nobody has called it."""
     created_at: Mapped[datetime]
 
 
@@ -117,6 +119,8 @@ class Ticket(Table):
     """How often the workflow has written the lifecycle; see `store.tickets.record`."""
     last_cause: Mapped[str | None]
     follow_up_of: Mapped[UUID | None]
+    conversation_id: Mapped[UUID | None]
+    """The live conversation from which it goes on."""
     created_at: Mapped[datetime]
     search: Mapped[str] = mapped_column(
         TSVECTOR, Computed("to_tsvector('simple', subject)", persisted=True), deferred=True
@@ -148,6 +152,82 @@ class Agent(Table):
     email: Mapped[str | None]
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime | None]
+    on_duty: Mapped[bool]
+    """Has begun a shift and not signed off; whether they are there is another matter."""
+    capacity: Mapped[int | None]
+    """Conversations at once; None for as many as the settings say."""
+    tags: Mapped[list[str]]
+
+
+class Conversation(Table):
+    """Where a live conversation stands. Its lifecycle is written by its workflow alone.
+
+    `customer_present` and `agent_absent` are the log's own: what it told last of each side's
+    sockets. See `store.attendance`.
+    """
+
+    __tablename__ = "conversations"
+
+    id: Mapped[UUID] = mapped_column(ForeignKey("threads.id"), primary_key=True)
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey("customers.id"))
+    tags: Mapped[list[str]]
+    meta: Mapped[dict[str, Any]] = mapped_column("metadata")
+    contact_email: Mapped[str | None]
+    """Where the customer wants to be answered, not proven to be theirs."""
+    status: Mapped[str]
+    agent_id: Mapped[str | None]
+    queued_at: Mapped[datetime]
+    state: Mapped[dict[str, Any]]
+    """A `ConversationState`, whole."""
+    version: Mapped[int]
+    last_cause: Mapped[str | None]
+    customer_present: Mapped[bool]
+    agent_absent: Mapped[bool]
+    close_reason: Mapped[str | None]
+    ticket_id: Mapped[UUID | None] = mapped_column(ForeignKey("tickets.id"))
+    """As which it went on."""
+    created_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+
+
+class CommandText(Table):
+    """What a person says along with a command. It waits here for the workflow to judge the
+    command, because text never enters a workflow."""
+
+    __tablename__ = "command_texts"
+
+    cause: Mapped[str] = mapped_column(primary_key=True)
+    content: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class ReadMark(Table):
+    """How far one side of a conversation has read."""
+
+    __tablename__ = "read_marks"
+
+    thread_id: Mapped[UUID] = mapped_column(ForeignKey("threads.id"), primary_key=True)
+    side: Mapped[str] = mapped_column(primary_key=True)
+    seq: Mapped[int]
+
+
+class ApiProcess(Table):
+    """An api process and when it was last seen at work: its sockets are as alive as it is."""
+
+    __tablename__ = "api_processes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    seen_at: Mapped[datetime]
+
+
+class Presence(Table):
+    """Somebody has sockets at an api process, or had until `gone_at`."""
+
+    __tablename__ = "presences"
+
+    process_id: Mapped[UUID] = mapped_column(ForeignKey("api_processes.id"), primary_key=True)
+    person: Mapped[str] = mapped_column(primary_key=True)
+    gone_at: Mapped[datetime | None]
 
 
 class ServiceKey(Table):

@@ -8,8 +8,9 @@ thread's workflow has looked. Two operations move them, each under the lock of t
 - `advance` records how far the workflow has looked and returns what follows. The workflow
   sleeps only when nothing follows.
 
-System events are written by workflows, or about what is none of their business: they need no
-look, and neither operation makes a workflow wait for one.
+Most system events are written by workflows, or about what is none of their business: they need
+no look, and neither operation makes a workflow wait for one. Those that others write for it to
+know of are listed in `domain.events.HEARD`, and are handled like messages.
 
 Invariant: **whenever a committed entry is not handled, its workflow is awake, or somebody has
 just learned that it must be nudged, or the relay will nudge it when `nudge_due_at` has passed.**
@@ -27,14 +28,16 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, Uuid, bindparam, cast, func, select, text, true
+from sqlalchemy import Integer, Row, Uuid, bindparam, cast, func, select, text, true
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import IdempotencyKeyReused, NotFound
+from domain.events import HEARD, Event, Head
 from domain.ids import new_id
-from domain.models import AuthorKind, Head, ThreadKind, ThreadRef, Visibility
+from domain.models import AuthorKind, ThreadKind, ThreadRef, Visibility
 from domain.names import THREADS_CHANNEL
+from domain.telling import tell
 from store.tables import Message, Thread
 
 NUDGE_GRACE = timedelta(seconds=2)
@@ -140,7 +143,7 @@ async def find(session: AsyncSession, draft: Draft) -> Appended | None:
 async def append(session: AsyncSession, thread: Locked, draft: Draft) -> Appended:
     """Write the next entry of a locked thread; see the protocol above.
 
-    System events need no look by the workflow: one that follows a handled entry is handled.
+    An event that needs no look by the workflow and follows a handled entry is handled.
 
     An entry whose `(source, external_id)` is in the log already is not written again: the first
     one is returned, whichever thread it stands in. Raises IdempotencyKeyReused when it says
@@ -156,6 +159,7 @@ async def append(session: AsyncSession, thread: Locked, draft: Draft) -> Appende
     message_id = new_id()
     seq = thread.last_seq + 1
     by_system = draft.author is AuthorKind.SYSTEM
+    unheard = by_system and not (draft.event and draft.event["type"] in HEARD)
     by_agent = draft.author is AuthorKind.AGENT and draft.visibility is Visibility.PUBLIC
     created_at = await session.scalar(
         _APPEND,
@@ -176,12 +180,39 @@ async def append(session: AsyncSession, thread: Locked, draft: Draft) -> Appende
             "external_id": draft.external_id,
             "by_agent": by_agent,
             "by_system": by_system,
+            "unheard": unheard,
         },
     )
     if created_at is None:
         raise RuntimeError("an INSERT with RETURNING returned nothing")
-    nudge = thread.asleep and not by_system
+    nudge = thread.asleep and not unheard
     return Appended(message_id, thread.id, seq, created_at, created=True, nudge=nudge)
+
+
+async def append_event(
+    session: AsyncSession, thread: Locked, event: Event, **also: str | None
+) -> Locked:
+    """Write a system event; returns the thread as it is then.
+
+    `also` is told to clients and not to the workflow: names, and what people wrote.
+    """
+    told = event.model_dump(mode="json", exclude_none=True)
+    draft = Draft(
+        author=AuthorKind.SYSTEM,
+        content=tell(event),
+        visibility=event.visibility,
+        content_type="event",
+        event=told | {name: value for name, value in also.items() if value is not None},
+    )
+    return after_append(thread, await append(session, thread, draft))
+
+
+def after_append(thread: Locked, appended: Appended) -> Locked:
+    """A locked thread as it is once an entry was appended."""
+    if not appended.created:
+        return thread
+    handled_seq = appended.seq if thread.asleep and not appended.nudge else thread.handled_seq
+    return Locked(thread.id, thread.open, appended.seq, handled_seq)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,15 +227,15 @@ async def advance(session: AsyncSession, thread: Locked, cursor: int) -> Advance
     """Record that a locked thread's workflow has looked at all up to `cursor`.
 
     Returns what follows, at most HEADS_LIMIT heads. Empty means: sleep. The cursor passes the
-    system events that come next. A cursor behind `handled_seq` is that of a
+    unheard events that come next. A cursor behind `handled_seq` is that of a
     worker which died before it could remember what it had done: it goes on from there.
     """
     cursor = max(cursor, thread.handled_seq)
     heads: list[Head] = []
     if thread.last_seq > cursor:
         rows = await session.execute(_HEADS, {"id": thread.id, "cursor": cursor})
-        heads = [Head(seq=r.seq, author=r.author, visibility=r.visibility, at=r.at) for r in rows]
-        while heads and heads[0].author is AuthorKind.SYSTEM:
+        heads = [_head(row) for row in rows]
+        while heads and heads[0].author is AuthorKind.SYSTEM and heads[0].event is None:
             cursor = heads.pop(0).seq
     if cursor > thread.handled_seq:
         await session.execute(_ADVANCE, {"id": thread.id, "cursor": cursor})
@@ -289,6 +320,17 @@ async def newest_seq(session: AsyncSession, thread_id: UUID) -> int:
     ) or 0
 
 
+def _head(row: Row[Any]) -> Head:
+    heard = row.event is not None and row.event["type"] in HEARD
+    return Head(
+        seq=row.seq,
+        author=row.author,
+        visibility=row.visibility,
+        at=row.at,
+        event=Event.model_validate(row.event) if heard else None,
+    )
+
+
 # Plain columns, not attributes of a class: reading a log needs nothing of the object mapper.
 _MESSAGES = Message.__table__.c
 _ENTRY = tuple(_MESSAGES[field.name] for field in fields(Entry))
@@ -340,7 +382,7 @@ _APPEND = text(
             last_message_at =
                 CASE WHEN :by_system THEN last_message_at ELSE entry.created_at END,
             last_agent_seq = CASE WHEN :by_agent THEN :seq ELSE last_agent_seq END,
-            handled_seq = CASE WHEN :by_system AND handled_seq = last_seq
+            handled_seq = CASE WHEN :unheard AND handled_seq = last_seq
                 THEN :seq ELSE handled_seq END,
             nudge_due_at = CASE WHEN handled_seq = last_seq
                 THEN clock_timestamp() + :grace ELSE nudge_due_at END
@@ -358,7 +400,7 @@ _APPEND = text(
 )
 _HEADS = text(
     """
-    SELECT seq, author, visibility, created_at AS at FROM messages
+    SELECT seq, author, visibility, created_at AS at, event FROM messages
     WHERE thread_id = :id AND seq > :cursor ORDER BY seq LIMIT :limit
     """
 ).bindparams(limit=HEADS_LIMIT)

@@ -10,8 +10,8 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from domain.deadlines import DeadlinePolicy, Deadlines, first_deadlines
 from domain.errors import IdempotencyKeyReused, NothingToUpdate, TicketIsClosed, TicketNotFound
+from domain.events import Event
 from domain.ids import TicketRef, new_id
-from domain.lifecycle import Event, TicketState
 from domain.models import (
     AuthorKind,
     Channel,
@@ -20,7 +20,7 @@ from domain.models import (
     ThreadKind,
     TicketStatus,
 )
-from domain.telling import tell
+from domain.ticket_life import TicketState
 from store import threads
 from store.tables import Customer, Thread, Ticket
 from store.threads import Appended, Draft, Locked
@@ -88,7 +88,7 @@ async def open_ticket(
             tags=list(new.tags),
             status=TicketStatus.NEW,
             priority=new.priority,
-            deadlines=_deadlines_json(first_deadlines(policy, new.priority, now)),
+            deadlines=deadlines_json(first_deadlines(policy, new.priority, now)),
             breached=False,
             version=0,
             follow_up_of=new.follow_up_of,
@@ -150,7 +150,7 @@ async def edit(
     ticket.subject = subject if subject is not None else ticket.subject
     ticket.tags = tags if tags is not None else ticket.tags
     if thread.open:
-        await _append_event(session, thread, Event(type=EventType.DETAILS_CHANGED, by=by))
+        await threads.append_event(session, thread, Event(type=EventType.DETAILS_CHANGED, by=by))
     else:
         await threads.touch(session, ticket_id)
 
@@ -208,7 +208,7 @@ async def record(
     must never undo what came after. Returns the thread with the events appended.
     """
     for event in events:
-        thread = await _append_event(session, thread, event)
+        thread = await threads.append_event(session, thread, event)
     await session.execute(
         update(Ticket)
         .where(Ticket.id == thread.id)
@@ -218,7 +218,7 @@ async def record(
             assigned_agent_id=state.agent_id,
             snoozed_until=state.snoozed_until,
             auto_close_at=state.auto_close_at,
-            deadlines=_deadlines_json(state.deadlines),
+            deadlines=deadlines_json(state.deadlines),
             breached=state.breached,
             version=state.version,
             last_cause=state.last_cause,
@@ -253,19 +253,6 @@ def _show_newest(thread: Thread, entry: Appended) -> None:
         set_committed_value(thread, "last_message_at", entry.created_at)
 
 
-async def _append_event(session: AsyncSession, thread: Locked, event: Event) -> Locked:
-    draft = Draft(
-        author=AuthorKind.SYSTEM,
-        content=tell(event),
-        visibility=event.visibility,
-        content_type="event",
-        event=event.model_dump(mode="json", exclude_none=True),
-    )
-    appended = await threads.append(session, thread, draft)
-    handled_seq = appended.seq if thread.asleep else thread.handled_seq
-    return Locked(thread.id, thread.open, appended.seq, handled_seq)
-
-
 async def _continues(session: AsyncSession, ticket_id: UUID, earlier_id: UUID) -> bool:
     """Whether a ticket is an earlier one, or follows it, however far."""
     link: UUID | None = ticket_id
@@ -290,7 +277,8 @@ async def _follow_up(
     return await open_ticket(session, new, draft, policy)
 
 
-def _deadlines_json(deadlines: Deadlines) -> dict[str, Any]:
+def deadlines_json(deadlines: Deadlines) -> dict[str, Any]:
+    """As a ticket's row keeps them."""
     return {kind: deadline.model_dump(mode="json") for kind, deadline in deadlines.items()}
 
 

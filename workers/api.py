@@ -41,6 +41,14 @@ def api_config(settings: Settings) -> ApiConfig:
         oidc=oidc,
         rate_limit_caller=settings.rate_limit_caller,
         rate_limit_messages=settings.rate_limit_messages,
+        rate_limit_visitors=settings.rate_limit_visitors,
+        chat=settings.conversation_policy(),
+        agent_capacity=settings.agent_capacity,
+        trust_fingerprint=settings.livechat_trust_fingerprint,
+        visitor_token_expires_in=settings.visitor_token_expires_in,
+        demo=settings.demo,
+        sockets_per_visitor=settings.sockets_per_visitor,
+        sockets_per_address=settings.sockets_per_address,
         redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
     )
 

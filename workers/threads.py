@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from compileall import compile_dir
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,13 +12,18 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.conversations import ConversationActivities
 from activities.tickets import TicketActivities
 from domain import names
+from domain.conversation_life import ConversationPolicy
 from domain.deadlines import DeadlinePolicy
 from domain.errors import EngineUnavailable
 from holdfast.settings import Settings
+from store.conversations import Rules
 from store.database import Database
 from workers import logs
+from workers.allocation import assign_forever
+from workers.attendance import keep_attendance
 from workers.databases import open_database
 from workers.discretion import DiscreetFailures
 from workers.garbage import leave_the_start_alone
@@ -26,6 +32,7 @@ from workers.relay import Relay
 from workers.signals import ended
 from workflows import ticket
 from workflows.connection import connect
+from workflows.conversation import ConversationWorkflow
 from workflows.engine import Engine
 from workflows.ticket import TicketWorkflow
 
@@ -37,19 +44,48 @@ _PARTING = 1.0
 """The interpreter can crash when it exits in the instant after a worker has stopped."""
 
 
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What the settings say about the lives of threads."""
+
+    tickets: DeadlinePolicy
+    chat: ConversationPolicy
+    agent_capacity: int = 3
+    assigns: bool = False
+    """Whether conversations are given to agents, or wait to be accepted."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Policies":
+        return cls(
+            settings.deadline_policy(),
+            settings.conversation_policy(),
+            settings.agent_capacity,
+            settings.assignment == "auto",
+        )
+
+    def rules(self) -> Rules:
+        return Rules(self.agent_capacity, self.tickets, self.chat.assistant)
+
+
 def make_worker(
     client: Client,
     database: Database,
-    policy: DeadlinePolicy,
+    policies: Policies,
     *,
     task_queue: str = names.TASK_QUEUE_THREADS,
 ) -> Worker:
-    activities = TicketActivities(database, policy)
+    tickets = TicketActivities(database, policies.tickets)
+    conversations = ConversationActivities(database, policies.chat, policies.rules())
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[TicketWorkflow],
-        activities=[activities.load_ticket, activities.advance_ticket],
+        workflows=[TicketWorkflow, ConversationWorkflow],
+        activities=[
+            tickets.load_ticket,
+            tickets.advance_ticket,
+            conversations.load_conversation,
+            conversations.advance_conversation,
+        ],
         interceptors=[DiscreetFailures()],
         max_cached_workflows=_WORKFLOWS_IN_MEMORY,
         max_concurrent_workflow_tasks=50,
@@ -75,7 +111,7 @@ async def run(settings: Settings) -> None:
     logs.configure(settings.log_level, settings.log_format)
     database = open_database(settings)
     try:
-        async with working(database, settings.deadline_policy()):
+        async with working(database, Policies.of(settings)):
             log.info("worker_ready")
             await ended()
     finally:
@@ -84,7 +120,7 @@ async def run(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def working(database: Database, policy: DeadlinePolicy) -> AsyncIterator[None]:
+async def working(database: Database, policies: Policies) -> AsyncIterator[None]:
     """Everything that a worker process does, as long as the block lasts."""
     client = await _reach_temporal()
     engine = Engine(client)
@@ -92,9 +128,15 @@ async def working(database: Database, policy: DeadlinePolicy) -> AsyncIterator[N
     # Should one of them fail, so does the process: it is started again, and nobody has to guess
     # what of it still works.
     async with asyncio.TaskGroup() as group:
-        group.create_task(_work(client, database, policy, stop))
+        group.create_task(_work(client, database, policies, stop))
         chores = [
             group.create_task(Relay(database, engine).run()),
+            group.create_task(keep_attendance(database, engine)),
+            *(
+                [group.create_task(assign_forever(database, engine, policies.agent_capacity))]
+                if policies.assigns
+                else []
+            ),
             group.create_task(keep_house(database)),
             group.create_task(show_life(database)),
         ]
@@ -107,7 +149,7 @@ async def working(database: Database, policy: DeadlinePolicy) -> AsyncIterator[N
 
 
 async def _work(
-    client: Client, database: Database, policy: DeadlinePolicy, stop: asyncio.Event
+    client: Client, database: Database, policies: Policies, stop: asyncio.Event
 ) -> None:
     """Until `stop`: run a worker, and a new one whenever Temporal has been away.
 
@@ -116,7 +158,7 @@ async def _work(
     """
     engine = Engine(client)
     while not stop.is_set():
-        async with make_worker(client, database, policy):
+        async with make_worker(client, database, policies):
             found = asyncio.create_task(_lost_and_found(engine))
             over = asyncio.create_task(stop.wait())
             await asyncio.wait([found, over], return_when=asyncio.FIRST_COMPLETED)

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 from domain import names
-from domain.lifecycle import TicketState
-from domain.models import Channel, Priority, TicketStatus
+from domain.conversation_life import ConversationState
+from domain.models import Channel, ConversationStatus, Priority, TicketStatus
+from domain.ticket_life import TicketState
+
+Attribute = tuple[SearchAttributeKey[str], str | None]
 
 STATUS = SearchAttributeKey.for_keyword(names.STATUS_ATTRIBUTE)
 CHANNEL = SearchAttributeKey.for_keyword(names.CHANNEL_ATTRIBUTE)
@@ -25,15 +28,24 @@ def of_new_ticket(channel: Channel, priority: Priority) -> TypedSearchAttributes
     )
 
 
-def differing(
-    shown: TypedSearchAttributes, state: TicketState
-) -> Iterator[tuple[SearchAttributeKey[str], str | None]]:
-    """The attributes that are not shown as they are, with their values."""
-    for key, value in (
-        (STATUS, state.status.value),
-        (CHANNEL, state.channel.value),
-        (PRIORITY, state.priority.value),
-        (AGENT, state.agent_id),
-    ):
-        if shown.get(key) != value:
-            yield key, value
+def of_new_conversation() -> TypedSearchAttributes:
+    """See `of_new_ticket`."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(STATUS, ConversationStatus.QUEUED.value),
+            SearchAttributePair(CHANNEL, Channel.WEB.value),
+        ]
+    )
+
+
+def of_ticket(state: TicketState) -> Iterator[Attribute]:
+    yield STATUS, state.status.value
+    yield CHANNEL, state.channel.value
+    yield PRIORITY, state.priority.value
+    yield AGENT, state.agent_id
+
+
+def of_conversation(state: ConversationState) -> Iterator[Attribute]:
+    yield STATUS, state.status.value
+    yield CHANNEL, Channel.WEB.value
+    yield AGENT, state.agent_id

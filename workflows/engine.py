@@ -7,7 +7,7 @@ cannot do because it is away becomes EngineUnavailable.
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -28,12 +28,18 @@ from temporalio.client import (
     WorkflowQueryRejectedError,
     WorkflowUpdateStage,
 )
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import (
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
 
 from domain import names
+from domain.conversation_life import ChangeConversation, ConversationInput
 from domain.errors import EngineUnavailable, HoldfastError
-from domain.lifecycle import ChangeTicket, ProcessView, TicketInput
+from domain.life import ProcessView
 from domain.models import Channel, Priority, ThreadKind, ThreadRef
+from domain.ticket_life import ChangeTicket, TicketInput
 from workflows import attributes
 from workflows.pace import Pace
 from workflows.refusals import AlreadyThere, NotOurs, NotThere, persist, translated
@@ -64,6 +70,26 @@ class NewTicketFacts:
     channel: Channel
     priority: Priority
 
+    @property
+    def attributes(self) -> TypedSearchAttributes:
+        return attributes.of_new_ticket(self.channel, self.priority)
+
+    @property
+    def summary(self) -> str:
+        return f"Ticket #{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class NewConversationFacts:
+    """See `NewTicketFacts`."""
+
+    attributes: TypedSearchAttributes = field(default_factory=attributes.of_new_conversation)
+    summary: str = "Live conversation"
+
+
+Facts = NewTicketFacts | NewConversationFacts
+Order = ChangeTicket | ChangeConversation
+
 
 class Engine:
     """The workflows as others see them."""
@@ -71,7 +97,7 @@ class Engine:
     def __init__(self, client: Client, task_queue: str = names.TASK_QUEUE_THREADS) -> None:
         self._client = client
         self.task_queue = task_queue
-        self._waiting: asyncio.Queue[tuple[ThreadRef, NewTicketFacts | None]] = asyncio.Queue(
+        self._waiting: asyncio.Queue[tuple[ThreadRef, Facts | None]] = asyncio.Queue(
             _NUDGES_WAITING
         )
         self._pace = Pace(_PACE, _BURST)
@@ -88,38 +114,36 @@ class Engine:
                 nudger.cancel()
             await asyncio.gather(*nudgers, return_exceptions=True)
 
-    def nudge_soon(self, thread: ThreadRef, facts: NewTicketFacts | None = None) -> None:
+    def nudge_soon(self, thread: ThreadRef, facts: Facts | None = None) -> None:
         """Nudge without making anybody wait. Should it be lost, the relay makes up for it."""
         loop = asyncio.get_running_loop()
         turn = self._pace.next_turn(thread.id, loop.time())
         if turn is not None:
             loop.call_at(turn, self._line_up, thread, facts)
 
-    def _line_up(self, thread: ThreadRef, facts: NewTicketFacts | None) -> None:
+    def _line_up(self, thread: ThreadRef, facts: Facts | None) -> None:
         try:
             self._waiting.put_nowait((thread, facts))
         except asyncio.QueueFull:
             log.debug("nudge_left_to_relay", thread_id=str(thread.id))
 
-    async def nudge(self, thread: ThreadRef, facts: NewTicketFacts | None = None) -> None:
+    async def nudge(self, thread: ThreadRef, facts: Facts | None = None) -> None:
         """Have a thread's workflow look at the log; it is started if there is none.
 
         Raises EngineUnavailable.
         """
         with translated():
             await self._client.start_workflow(
-                names.TICKET_WORKFLOW,
-                TicketInput(ticket_id=thread.id),
+                _workflow(thread),
+                _input(thread),
                 id=_workflow_id(thread),
                 task_queue=self.task_queue,
                 start_signal=names.NUDGE,
                 task_timeout=_TASK_TIMEOUT,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                search_attributes=attributes.of_new_ticket(facts.channel, facts.priority)
-                if facts
-                else None,
-                static_summary=f"Ticket #{facts.number}" if facts else None,
+                search_attributes=facts.attributes if facts else None,
+                static_summary=facts.summary if facts else None,
                 rpc_timeout=_CALL,
             )
 
@@ -129,16 +153,18 @@ class Engine:
         `cause` is the update's id: the same one twice is carried out once. Raises what the
         rules raise (TicketIsClosed, IllegalTransition, …) and EngineUnavailable.
         """
-        # One patience for both: waiting for a turn, and for what is done in it.
-        try:
-            async with asyncio.timeout(_PATIENCE), self._turn(ticket_id):
-                await persist(lambda: self._update(ticket_id, order, cause), _PATIENCE)
-        except TimeoutError:
-            raise EngineUnavailable from None
+        await self._change(ThreadRef(kind=ThreadKind.TICKET, id=ticket_id), order, cause)
 
-    async def process(self, ticket_id: UUID) -> ProcessView:
-        """What a ticket waits for, asked of its workflow. Raises EngineUnavailable."""
-        handle = self._client.get_workflow_handle(names.ticket_workflow_id(ticket_id))
+    async def change_conversation(
+        self, conversation_id: UUID, order: ChangeConversation, cause: str
+    ) -> None:
+        """The same for a conversation: ConversationTaken, AgentIsFull, …"""
+        thread = ThreadRef(kind=ThreadKind.CONVERSATION, id=conversation_id)
+        await self._change(thread, order, cause)
+
+    async def process(self, thread: ThreadRef) -> ProcessView:
+        """What a thread waits for, asked of its workflow. Raises EngineUnavailable."""
+        handle = self._client.get_workflow_handle(_workflow_id(thread))
         try:
             with translated():
                 view: ProcessView = await handle.query(
@@ -224,8 +250,16 @@ class Engine:
             except HoldfastError:
                 log.debug("nudge_left_to_relay", thread_id=str(thread.id))
 
-    async def _update(self, ticket_id: UUID, order: ChangeTicket, cause: str) -> None:
-        workflow_id = names.ticket_workflow_id(ticket_id)
+    async def _change(self, thread: ThreadRef, order: Order, cause: str) -> None:
+        # One patience for both: waiting for a turn, and for what is done in it.
+        try:
+            async with asyncio.timeout(_PATIENCE), self._turn(thread.id):
+                await persist(lambda: self._update(thread, order, cause), _PATIENCE)
+        except TimeoutError:
+            raise EngineUnavailable from None
+
+    async def _update(self, thread: ThreadRef, order: Order, cause: str) -> None:
+        workflow_id = _workflow_id(thread)
         try:
             with translated():
                 await self._client.get_workflow_handle(workflow_id).execute_update(
@@ -240,8 +274,8 @@ class Engine:
                     id=cause,
                     wait_for_stage=WorkflowUpdateStage.COMPLETED,
                     start_workflow_operation=WithStartWorkflowOperation(
-                        names.TICKET_WORKFLOW,
-                        TicketInput(ticket_id=ticket_id),
+                        _workflow(thread),
+                        _input(thread),
                         id=workflow_id,
                         task_queue=self.task_queue,
                         task_timeout=_TASK_TIMEOUT,
@@ -252,11 +286,29 @@ class Engine:
                 )
                 await handle.result(rpc_timeout=_PATIENT_CALL)
 
-    def _turn(self, ticket_id: UUID) -> asyncio.Semaphore:
-        return self._turns.setdefault(ticket_id, asyncio.Semaphore(_UPDATES_IN_FLIGHT))
+    def _turn(self, thread_id: UUID) -> asyncio.Semaphore:
+        return self._turns.setdefault(thread_id, asyncio.Semaphore(_UPDATES_IN_FLIGHT))
+
+
+def _workflow(thread: ThreadRef) -> str:
+    match thread.kind:
+        case ThreadKind.TICKET:
+            return names.TICKET_WORKFLOW
+        case ThreadKind.CONVERSATION:
+            return names.CONVERSATION_WORKFLOW
+
+
+def _input(thread: ThreadRef) -> TicketInput | ConversationInput:
+    match thread.kind:
+        case ThreadKind.TICKET:
+            return TicketInput(ticket_id=thread.id)
+        case ThreadKind.CONVERSATION:
+            return ConversationInput(conversation_id=thread.id)
 
 
 def _workflow_id(thread: ThreadRef) -> str:
     match thread.kind:
         case ThreadKind.TICKET:
             return names.ticket_workflow_id(thread.id)
+        case ThreadKind.CONVERSATION:
+            return names.conversation_workflow_id(thread.id)

@@ -25,11 +25,13 @@ from hypothesis.stateful import (
 from sqlalchemy import text
 
 from activities.tickets import TicketActivities
-from domain import rules
+from domain import ticket_rules as rules
 from domain.deadlines import DeadlinePolicy
+from domain.events import Head
 from domain.ids import new_id
-from domain.lifecycle import Loaded, Look, Seen, TicketInput
-from domain.models import AuthorKind, Channel, Head, Priority, TicketStatus
+from domain.life import Loaded, Look, Seen
+from domain.models import AuthorKind, Channel, Priority, TicketStatus
+from domain.ticket_life import TicketInput, TicketState
 from store import threads, tickets
 from store.customers import Introduction, meet
 from store.database import Database
@@ -49,7 +51,7 @@ AUTHORS = st.sampled_from([AuthorKind.CUSTOMER, AuthorKind.AGENT])
 class Memory:
     """What a workflow knows: where the ticket stands, and what it has still to look at."""
 
-    loaded: Loaded
+    loaded: Loaded[TicketState, DeadlinePolicy]
     heads: list[Head]
 
 
@@ -102,7 +104,7 @@ class Desk:
             self.finished = _copy(self.memory)
             self.awake = False
 
-    async def _look(self, memory: Memory) -> Seen:
+    async def _look(self, memory: Memory) -> Seen[TicketState]:
         """As `TicketWorkflow._hear` and `_advance` do."""
         state, cursor = memory.loaded.state, memory.loaded.cursor
         decision = rules.hear(state, memory.heads, datetime.now(UTC), POLICY)
@@ -110,7 +112,7 @@ class Desk:
         decided = decision.state.model_copy(update={"version": state.version + 1})
         seen = await self.activities.advance_ticket(
             Look(
-                ticket_id=self.ticket_id,
+                thread_id=self.ticket_id,
                 cursor=memory.heads[-1].seq if memory.heads else cursor,
                 version=state.version,
                 decided=decided if changed else None,

@@ -12,13 +12,15 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from api.config import ApiConfig
+from domain.conversation_life import ChangeConversation, ConversationPolicy
 from domain.deadlines import DeadlinePolicy
 from domain.errors import EngineUnavailable
-from domain.lifecycle import ChangeTicket, ProcessView
+from domain.life import ProcessView
 from domain.models import Priority, ThreadRef, TicketStatus
+from domain.ticket_life import ChangeTicket
 from store.database import Database
 from tests.api.people import SECRET
-from workflows.engine import Engine, NewTicketFacts
+from workflows.engine import Engine, Facts
 
 
 class PretendedEngine:
@@ -28,13 +30,18 @@ class PretendedEngine:
         self.works = True
         self.has_worker = True
 
-    def nudge_soon(self, thread: ThreadRef, facts: NewTicketFacts | None = None) -> None:
+    def nudge_soon(self, thread: ThreadRef, facts: Facts | None = None) -> None:
         pass
 
     async def change_ticket(self, ticket_id: UUID, order: ChangeTicket, cause: str) -> None:
         await self.check()
 
-    async def process(self, ticket_id: UUID) -> ProcessView:
+    async def change_conversation(
+        self, conversation_id: UUID, order: ChangeConversation, cause: str
+    ) -> None:
+        await self.check()
+
+    async def process(self, thread: ThreadRef) -> ProcessView:
         await self.check()
         return ProcessView(
             status=TicketStatus.NEW, waiting_for="an agent", alarms=[], handled_seq=1
@@ -62,6 +69,12 @@ def config() -> ApiConfig:
             first_response=dict.fromkeys(Priority, timedelta(hours=1)),
             resolution=dict.fromkeys(Priority, timedelta(days=1)),
             auto_close=timedelta(days=7),
+        ),
+        chat=ConversationPolicy(
+            queue_timeout=timedelta(minutes=5),
+            agent_grace=timedelta(minutes=1),
+            customer_grace=timedelta(minutes=15),
+            idle_timeout=timedelta(minutes=30),
         ),
         frontend_url="https://desk.example/",
         rate_limit_caller=100_000,

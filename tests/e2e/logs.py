@@ -8,7 +8,7 @@ from uuid import UUID
 
 from domain.ids import parse_ticket_ref
 from domain.models import TicketStatus, Visibility
-from domain.rules import Trigger, next_status
+from domain.ticket_rules import Trigger, next_status
 from tests.e2e.load import Writer
 from tests.e2e.stack import Connection, Stack, until
 

@@ -10,11 +10,12 @@ from uuid import UUID, uuid4
 import pytest
 from psycopg import AsyncConnection, sql
 
+from domain.models import ThreadKind, ThreadRef
 from domain.names import THREADS_CHANNEL
 from domain.principals import Scope
 from store import feed, keys
 from store.database import Database
-from store.feed import Changes, Feed, Typing, Watch
+from store.feed import Changes, Feed, Watch, Whisper, WhisperKind
 from store.postgres_feed import APPLICATION_NAME, PostgresFeed
 from tests.store.writing import open_ticket, write
 
@@ -94,10 +95,11 @@ class TestPostgresFeed:
             assert (await soon(watch)).keys
 
     async def test_tells_who_types(self, listening: Feed) -> None:
-        typing = Typing(uuid4(), by_customer=True, typing=False, sid="a-socket_1")
+        thread = ThreadRef(kind=ThreadKind.CONVERSATION, id=uuid4())
+        whisper = Whisper(thread, WhisperKind.READ, by_customer=True, value=7, sid="a-socket_1")
         with listening.watch() as watch:
-            await listening.tell(typing)
-            assert (await soon(watch)).typing == (typing,)
+            await listening.tell(whisper)
+            assert (await soon(watch)).whispers == (whisper,)
 
     async def test_unreadable_payload_is_passed_over(
         self, listening: Feed, database: Database

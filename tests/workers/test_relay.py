@@ -16,10 +16,11 @@ from domain.names import ticket_workflow_id
 from holdfast.embedded.temporal import EmbeddedTemporal
 from store import engine_state
 from store.database import Database
-from tests.workflows.desk import Desk
+from tests.workflows.desk import Desk, thread_ref
+from tests.workflows.policies import CHAT
 from workers.relay import Relay
-from workers.threads import make_worker
-from workflows.engine import Engine, NewTicketFacts
+from workers.threads import Policies, make_worker
+from workflows.engine import Engine, Facts
 
 HOUR = timedelta(hours=1)
 POLICY = DeadlinePolicy(
@@ -32,7 +33,7 @@ POLICY = DeadlinePolicy(
 class Deaf(Engine):
     """Every nudge through this door is lost."""
 
-    async def nudge(self, thread: ThreadRef, facts: NewTicketFacts | None = None) -> None:
+    async def nudge(self, thread: ThreadRef, facts: Facts | None = None) -> None:
         return
 
 
@@ -45,7 +46,7 @@ async def client(temporal_server: EmbeddedTemporal) -> Client:
 async def desk(client: Client, database: Database) -> AsyncIterator[Desk]:
     """A worker runs; whoever writes here has their nudges lost."""
     engine = Deaf(client, task_queue=f"test-{uuid4().hex}")
-    async with make_worker(client, database, POLICY, task_queue=engine.task_queue):
+    async with make_worker(client, database, Policies(POLICY, CHAT), task_queue=engine.task_queue):
         yield Desk(database, engine, POLICY)
 
 
@@ -95,7 +96,8 @@ class TestRestoring:
         async with asyncio.timeout(20):
             while not await runs(client, ticket_id):
                 await asyncio.sleep(0.05)
-        view = await Engine(client, task_queue=desk.engine.task_queue).process(ticket_id)
+        engine = Engine(client, task_queue=desk.engine.task_queue)
+        view = await engine.process(thread_ref(ticket_id))
         assert [alarm.what for alarm in view.alarms] == ["first response due", "resolution due"]
 
     async def test_namespace_is_remembered_when_all_is_restored(
@@ -114,7 +116,7 @@ async def test_several_relays_nudge_a_thread_once(desk: Desk, client: Client) ->
     nudged: list[UUID] = []
 
     class Counting(Engine):
-        async def nudge(self, thread: ThreadRef, facts: NewTicketFacts | None = None) -> None:
+        async def nudge(self, thread: ThreadRef, facts: Facts | None = None) -> None:
             nudged.append(thread.id)
 
         async def running(self, threads: Iterable[ThreadRef]) -> set[UUID]:

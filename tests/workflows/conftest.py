@@ -12,8 +12,10 @@ from domain.deadlines import DeadlinePolicy
 from domain.models import Priority
 from holdfast.embedded.temporal import EmbeddedTemporal
 from store.database import Database
+from tests.workflows.chat_desk import ChatDesk
 from tests.workflows.desk import Desk
-from workers.threads import make_worker
+from tests.workflows.policies import CHAT
+from workers.threads import Policies, make_worker
 from workflows.engine import Engine
 
 
@@ -43,5 +45,15 @@ async def desk(
     client: Client, engine: Engine, database: Database, policy: DeadlinePolicy
 ) -> AsyncIterator[Desk]:
     """A desk whose worker runs."""
-    async with make_worker(client, database, policy, task_queue=engine.task_queue):
+    async with make_worker(client, database, Policies(policy, CHAT), task_queue=engine.task_queue):
         yield Desk(database, engine, policy)
+
+
+@pytest.fixture
+async def chat(
+    client: Client, engine: Engine, database: Database, policy: DeadlinePolicy
+) -> AsyncIterator[ChatDesk]:
+    """The same for live conversations."""
+    policies = Policies(policy, CHAT)
+    async with make_worker(client, database, policies, task_queue=engine.task_queue):
+        yield ChatDesk(database, engine, CHAT)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from domain.deadlines import DeadlinePolicy
-from domain.lifecycle import ChangeTicket, Command, TicketState
 from domain.models import AuthorKind, Channel, Priority, ThreadKind, ThreadRef, Visibility
+from domain.ticket_life import ChangeTicket, Command, TicketState
 from store import threads, tickets
 from store.customers import Introduction, meet
 from store.database import Database

@@ -16,16 +16,17 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from domain.deadlines import DeadlinePolicy
-from domain.lifecycle import Assign, SetPriority, SetStatus, Snooze
 from domain.models import AuthorKind, Priority, TicketStatus
 from domain.names import TASK_QUEUE_THREADS, ticket_workflow_id
+from domain.ticket_life import Assign, SetPriority, SetStatus, Snooze
 from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.embedded.temporal import EmbeddedTemporal
 from holdfast.ports import free_port
 from store import migrate
 from store.database import Database
 from tests.workflows.desk import Desk
-from workers.threads import make_worker
+from tests.workflows.policies import CHAT
+from workers.threads import Policies, make_worker
 from workflows.engine import Engine
 
 HISTORIES = Path(__file__).parents[1] / "histories"
@@ -83,7 +84,9 @@ async def record() -> None:
             database = Database(postgres.dsn)
             client = await Client.connect(temporal.address, data_converter=pydantic_data_converter)
             desk = Desk(database, Engine(client), policy)
-            async with make_worker(client, database, policy, task_queue=TASK_QUEUE_THREADS):
+            async with make_worker(
+                client, database, Policies(policy, CHAT), task_queue=TASK_QUEUE_THREADS
+            ):
                 for scenario in (answered_and_closed, left_alone, still_open):
                     ticket_id = await scenario(desk)
                     handle = client.get_workflow_handle(ticket_workflow_id(ticket_id))

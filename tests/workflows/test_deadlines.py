@@ -12,11 +12,12 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from domain.deadlines import DeadlineKind, DeadlinePolicy
-from domain.lifecycle import SetStatus
 from domain.models import AuthorKind, TicketStatus
+from domain.ticket_life import SetStatus
 from store.database import Database
 from tests.workflows.desk import Desk
-from workers.threads import make_worker
+from tests.workflows.policies import CHAT
+from workers.threads import Policies, make_worker
 from workflows.engine import Engine
 
 TEST_SERVER = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
@@ -36,7 +37,9 @@ async def desk(
     skipping: WorkflowEnvironment, database: Database, policy: DeadlinePolicy
 ) -> AsyncIterator[Desk]:
     engine = Engine(skipping.client, task_queue=f"test-{uuid4().hex}")
-    async with make_worker(skipping.client, database, policy, task_queue=engine.task_queue):
+    async with make_worker(
+        skipping.client, database, Policies(policy, CHAT), task_queue=engine.task_queue
+    ):
         yield Desk(database, engine, policy)
 
 

@@ -14,7 +14,7 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from domain import names
-from domain.lifecycle import TicketInput
+from domain.ticket_life import TicketInput
 from workflows.ticket import TicketWorkflow
 
 HISTORIES = sorted((Path(__file__).parents[1] / "histories").glob("ticket_*.json"))

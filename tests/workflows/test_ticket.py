@@ -9,9 +9,9 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from domain.deadlines import DeadlineKind
 from domain.errors import EngineUnavailable, IllegalTransition, TicketIsClosed
-from domain.lifecycle import Assign, ChangeTicket, SetPriority, SetStatus, Snooze, TicketState
 from domain.models import AuthorKind, EventType, Priority, TicketStatus, Visibility
 from domain.names import AGENT_ATTRIBUTE, STATUS_ATTRIBUTE, ticket_workflow_id
+from domain.ticket_life import Assign, ChangeTicket, SetPriority, SetStatus, Snooze, TicketState
 from tests.workflows.desk import Desk, thread_ref
 
 
@@ -175,14 +175,14 @@ class TestShown:
         ticket_id = await desk.open()
         await desk.until_handled(ticket_id)
         await desk.change(ticket_id, SetStatus(status=TicketStatus.PENDING_CUSTOMER))
-        view = await desk.engine.process(ticket_id)
+        view = await desk.engine.process(thread_ref(ticket_id))
         assert view.waiting_for == "waiting for the customer"
         assert [alarm.what for alarm in view.alarms] == ["first response due", "resolution due"]
 
     async def test_process_of_no_workflow_is_unavailable(self, desk: Desk) -> None:
         ticket_id = await desk.open(nudge=False)
         with pytest.raises(EngineUnavailable):
-            await desk.engine.process(ticket_id)
+            await desk.engine.process(thread_ref(ticket_id))
 
     async def test_search_attributes_follow_the_ticket(self, desk: Desk, client: Client) -> None:
         ticket_id = await desk.open()

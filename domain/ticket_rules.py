@@ -6,24 +6,24 @@ of it; none of them knows a clock, a database or a workflow.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from domain.deadlines import Deadline, DeadlineKind, DeadlinePolicy, Deadlines
 from domain.errors import IllegalTransition, TicketIsClosed
-from domain.lifecycle import (
-    Alarm,
+from domain.events import Event, Head
+from domain.life import Alarm, clock_time
+from domain.life import Decision as AnyDecision
+from domain.models import AuthorKind, EventType, TicketStatus, Visibility
+from domain.ticket_life import (
     Assign,
     Command,
-    Event,
     SetPriority,
     SetStatus,
     Snooze,
     TicketState,
     Wake,
 )
-from domain.models import AuthorKind, EventType, Head, TicketStatus, Visibility
 
 NEW, OPEN, PENDING, RESOLVED, CLOSED = (
     TicketStatus.NEW,
@@ -32,6 +32,9 @@ NEW, OPEN, PENDING, RESOLVED, CLOSED = (
     TicketStatus.RESOLVED,
     TicketStatus.CLOSED,
 )
+
+
+Decision = AnyDecision[TicketState]
 
 
 class Trigger(StrEnum):
@@ -76,22 +79,6 @@ def next_status(status: TicketStatus, trigger: Trigger) -> TicketStatus:
     if status is CLOSED:
         raise TicketIsClosed
     raise IllegalTransition(f"A ticket that is {status} cannot become {_wanted(trigger)}.")
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A ticket's next state, and the events that tell how it came to it."""
-
-    state: TicketState
-    events: list[Event] = field(default_factory=list)
-
-    def changes(self, state: TicketState) -> bool:
-        """Whether anything has to be written. A ticket that was reopened and answered in one
-        look is where it was, and yet both happened."""
-        return bool(self.events) or self.state != state
-
-    def then(self, *events: Event, **changes: object) -> "Decision":
-        return Decision(self.state.model_copy(update=changes), [*self.events, *events])
 
 
 def obey(
@@ -147,7 +134,7 @@ def waiting_for(state: TicketState) -> str:
     """What the ticket waits for, as a sentence for operators."""
     match state.status:
         case _ if state.snoozed_until is not None:
-            return f"snoozed until {_clock(state.snoozed_until)}"
+            return f"snoozed until {clock_time(state.snoozed_until)}"
         case TicketStatus.NEW:
             return "waiting for a first reply by an agent"
         case TicketStatus.OPEN:
@@ -158,12 +145,6 @@ def waiting_for(state: TicketState) -> str:
             return "resolved, waiting whether the customer agrees"
         case TicketStatus.CLOSED:
             return "closed"
-
-
-def details(state: TicketState) -> str:
-    """One line for the Temporal UI: what the ticket waits for, and what happens by itself."""
-    coming = "; ".join(f"{alarm.what} {_clock(alarm.at)}" for alarm in alarms(state))
-    return waiting_for(state) + (f"; {coming}" if coming else "")
 
 
 def _obey_one(
@@ -270,7 +251,3 @@ def _changed(kind: EventType, before: str | None, after: str | None, by: str | N
 
 def _wanted(trigger: Trigger) -> str:
     return trigger.removeprefix("set_").replace("_", " ")
-
-
-def _clock(at: datetime) -> str:
-    return at.strftime("%Y-%m-%d %H:%M UTC")

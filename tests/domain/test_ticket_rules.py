@@ -5,10 +5,13 @@ from itertools import product
 
 import pytest
 
-from domain import rules
+from domain import ticket_rules as rules
 from domain.deadlines import DeadlineKind, DeadlinePolicy, first_deadlines
 from domain.errors import Conflict, IllegalTransition, TicketIsClosed
-from domain.lifecycle import (
+from domain.events import Head
+from domain.life import one_line
+from domain.models import AuthorKind, Channel, EventType, Priority, TicketStatus, Visibility
+from domain.ticket_life import (
     Assign,
     Command,
     SetPriority,
@@ -17,8 +20,7 @@ from domain.lifecycle import (
     TicketState,
     Wake,
 )
-from domain.models import AuthorKind, Channel, EventType, Head, Priority, TicketStatus, Visibility
-from domain.rules import Decision, Trigger
+from domain.ticket_rules import Decision, Trigger
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -233,6 +235,6 @@ class TestAlarms:
 
     @pytest.mark.parametrize("status", TicketStatus)
     def test_details_are_one_line(self, status: TicketStatus) -> None:
-        line = rules.details(ticket(status))
+        line = one_line(rules.waiting_for(ticket(status)), rules.alarms(ticket(status)))
         assert line
         assert "\n" not in line

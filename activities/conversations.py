@@ -1,0 +1,75 @@
+"""The conversation workflow's side of the log; see `activities.tickets`."""
+
+import structlog
+from temporalio import activity
+
+from domain.conversation_life import ConversationInput, ConversationPolicy, ConversationState
+from domain.errors import Conflict, InvalidRequest
+from domain.life import Loaded, Look, Seen
+from store import conversations, threads
+from store.conversations import Rules
+from store.database import Database
+
+log = structlog.get_logger(__name__)
+
+
+class ConversationActivities:
+    """Both are safe to run twice: what a lost worker wrote is found, not written again."""
+
+    def __init__(self, database: Database, policy: ConversationPolicy, rules: Rules) -> None:
+        self._database = database
+        self._policy = policy
+        self._rules = rules
+
+    @activity.defn
+    async def load_conversation(
+        self, start: ConversationInput
+    ) -> Loaded[ConversationState, ConversationPolicy]:
+        """Where the conversation stands, how far its log was looked at, and what follows."""
+        async with self._database.begin() as session:
+            state, row = await conversations.load(session, start.conversation_id)
+            first = await threads.advance(session, row.locked, row.thread.handled_seq)
+        return Loaded(
+            state=state, policy=self._policy, cursor=first.cursor, heads=list(first.heads)
+        )
+
+    @activity.defn
+    async def advance_conversation(self, look: Look[ConversationState]) -> Seen[ConversationState]:
+        """Write what the workflow has decided, record how far it looked, return what follows.
+
+        One transaction, see `store.threads` and `activities.tickets`. An agent who has no room
+        is found here, under the lock of the agent's row: then nothing is written.
+        """
+        refusal: str | None = None
+        async with self._database.begin() as session:
+            state, row = await conversations.load(session, look.thread_id)
+            thread = row.locked
+            current = state.version == look.version
+            unseen = look.drained and thread.last_seq > max(look.cursor, thread.handled_seq)
+            written = look.decided is not None and current and not unseen
+            if look.decided is not None and written:
+                try:
+                    thread = await conversations.record(
+                        session, row, look.decided, look.events, self._rules
+                    )
+                except (Conflict, InvalidRequest) as error:
+                    refusal, written = type(error).__name__, False
+            looked = look.cursor if current else thread.handled_seq
+            advanced = await threads.advance(session, thread, looked)
+        if written:
+            for event in look.events:
+                log.debug(
+                    "conversation_event",
+                    type=event.type,
+                    conversation_id=str(look.thread_id),
+                    status=event.status,
+                    agent_id=event.after,
+                    by=event.by,
+                )
+        return Seen(
+            cursor=advanced.cursor,
+            written=written,
+            state=None if current else state,
+            heads=list(advanced.heads),
+            refusal=refusal,
+        )

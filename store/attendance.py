@@ -1,0 +1,241 @@
+"""Who is there: people's sockets, and what is told of them in the logs.
+
+An api process notes whose sockets it has, and that it is alive itself; so a process that is killed
+takes its people with it. When all sockets of somebody are gone for a moment (a page that is
+loaded anew is not gone), it is written into the log of their open conversations, with the time
+since when; and so is that they are back. What follows from it, the conversations' workflows decide.
+
+`presences` and the logs agree because every change of what a log says of somebody happens under
+one lock for that person.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.events import Event
+from domain.models import (
+    ConversationStatus,
+    EventType,
+    Side,
+    ThreadKind,
+    ThreadRef,
+    Visibility,
+)
+from store import conversations, threads
+from store.allocator import ACTIVE
+from store.tables import Conversation, Presence
+
+BEAT = timedelta(seconds=1)
+"""So often an api process says that it is alive."""
+_DEAD_AFTER = timedelta(seconds=3)
+_BLINK = timedelta(seconds=1)
+"""Who is back within this was never gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody whose sockets matter: an agent by id, a customer by UUID."""
+
+    side: Side
+    id: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.side.lower()}/{self.id}"
+
+    @classmethod
+    def of(cls, key: str) -> "Person":
+        side, _, name = key.partition("/")
+        return cls(Side(side.upper()), name)
+
+
+async def beat(session: AsyncSession, process_id: UUID) -> bool:
+    """Say that an api process is alive. False when it was thought dead, or is new: then
+    everybody at it has to be noted again."""
+    known = await session.scalar(_BEAT, {"id": process_id})
+    return bool(known)
+
+
+async def note(
+    session: AsyncSession, process_id: UUID, here: Mapping[Person, datetime | None]
+) -> list[ThreadRef]:
+    """Note who has come to this process (None) and who has left it, and when.
+
+    Returns the threads to nudge after the commit, those whose log tells of somebody's return.
+    """
+    people = sorted(here, key=lambda person: person.key)
+    await _take_turns(session, people)
+    if people:
+        rows = insert(Presence).values(
+            [
+                {"process_id": process_id, "person": person.key, "gone_at": here[person]}
+                for person in people
+            ]
+        )
+        await session.execute(
+            rows.on_conflict_do_update(
+                index_elements=[Presence.process_id, Presence.person],
+                set_={"gone_at": rows.excluded.gone_at},
+            )
+        )
+    back = [person for person in people if here[person] is None]
+    return [ref for person in back for ref in await _tell_arrived(session, person)]
+
+
+async def leave(session: AsyncSession, process_id: UUID) -> None:
+    """An api process ends: all who are at it are gone from now on."""
+    await session.execute(_LEAVE, {"id": process_id})
+
+
+async def sweep(session: AsyncSession, limit: int = 200) -> tuple[list[ThreadRef], bool]:
+    """Tell the logs who is gone. Returns the threads to nudge, and whether there may be more."""
+    await session.execute(_BURY, {"dead_after": _DEAD_AFTER})
+    await session.execute(_FORGET_DEAD, {"dead_after": _DEAD_AFTER})
+    gone = (await session.scalars(_GONE, {"blink": _BLINK, "limit": limit})).all()
+    people = [Person.of(key) for key in sorted(gone)]
+    await _take_turns(session, people)
+    told: list[ThreadRef] = []
+    for person in people:
+        since = await session.scalar(_SINCE, {"person": person.key})
+        if since is not None:
+            told += await _tell_disconnected(session, person, since)
+        await session.execute(_FORGET_GONE, {"person": person.key})
+    return told, len(gone) == limit
+
+
+async def is_here(session: AsyncSession, person: Person) -> bool:
+    """Whether a socket of theirs is open anywhere."""
+    query = select(Presence.person).where(Presence.person == person.key, Presence.gone_at.is_(None))
+    return await session.scalar(query.limit(1)) is not None
+
+
+async def sign_off(session: AsyncSession, agent_id: str) -> list[ThreadRef]:
+    """Tell an agent's conversations that the shift is over. Returns the threads to nudge."""
+    event = Event(type=EventType.SIGNED_OFF, side=Side.AGENT, by=agent_id)
+    return await _tell_all(session, await _conversations_of(session, agent_id), event)
+
+
+async def _tell_arrived(session: AsyncSession, person: Person) -> list[ThreadRef]:
+    if person.side is Side.CUSTOMER:
+        of_theirs = Conversation.customer_id == UUID(person.id)
+        query = select(Conversation.id).where(
+            of_theirs,
+            Conversation.status != ConversationStatus.CLOSED,
+            Conversation.customer_present.is_(False),
+        )
+        changed = {"customer_present": True}
+    else:
+        query = select(Conversation.id).where(
+            Conversation.agent_id == person.id,
+            Conversation.status.in_(ACTIVE),
+            Conversation.agent_absent.is_(True),
+        )
+        changed = {"agent_absent": False}
+    event = Event(type=EventType.ARRIVED, side=person.side, by=_by(person))
+    return await _tell_all(session, (await session.scalars(query)).all(), event, changed)
+
+
+async def _tell_disconnected(
+    session: AsyncSession, person: Person, since: datetime
+) -> list[ThreadRef]:
+    if person.side is Side.CUSTOMER:
+        query = select(Conversation.id).where(
+            Conversation.customer_id == UUID(person.id),
+            Conversation.status != ConversationStatus.CLOSED,
+            Conversation.customer_present.is_(True),
+        )
+        ids, changed = (await session.scalars(query)).all(), {"customer_present": False}
+    else:
+        ids, changed = await _conversations_of(session, person.id), {"agent_absent": True}
+    event = Event(type=EventType.DISCONNECTED, side=person.side, by=_by(person), since=since)
+    return await _tell_all(session, ids, event, changed)
+
+
+async def _conversations_of(session: AsyncSession, agent_id: str) -> list[UUID]:
+    query = select(Conversation.id).where(
+        Conversation.agent_id == agent_id, Conversation.status.in_(ACTIVE)
+    )
+    return list((await session.scalars(query)).all())
+
+
+async def _tell_all(
+    session: AsyncSession,
+    conversation_ids: Iterable[UUID],
+    event: Event,
+    changed: Mapping[str, bool] | None = None,
+) -> list[ThreadRef]:
+    """Append an event to these logs. In one order for all, so that none wait for each other."""
+    told: list[ThreadRef] = []
+    for conversation_id in sorted(conversation_ids):
+        row = await conversations.find(session, conversation_id, lock=True)
+        if not row.thread.open:
+            continue
+        shown = event.model_copy(
+            update={"status": row.conversation.status, "visibility": Visibility.PUBLIC}
+        )
+        await threads.append_event(session, row.locked, shown)
+        if changed:
+            await session.execute(
+                update(Conversation).where(Conversation.id == conversation_id).values(**changed)
+            )
+        told.append(ThreadRef(kind=ThreadKind.CONVERSATION, id=conversation_id))
+    return told
+
+
+async def _take_turns(session: AsyncSession, people: Iterable[Person]) -> None:
+    """`people` come in one order, so that two who know the same never wait for each other."""
+    for person in people:
+        await session.execute(_TURN, {"person": person.key})
+
+
+def _by(person: Person) -> str | None:
+    return person.id if person.side is Side.AGENT else None
+
+
+_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended(:person, 3))")
+_BEAT = text(
+    """
+    WITH before AS (SELECT seen_at FROM api_processes WHERE id = :id FOR NO KEY UPDATE)
+    INSERT INTO api_processes (id, seen_at) VALUES (:id, clock_timestamp())
+    ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at
+    RETURNING (SELECT seen_at FROM before) > clock_timestamp() - :alive_for
+    """
+).bindparams(alive_for=_DEAD_AFTER - BEAT)
+# Somebody who was at a process that died was there for as long as it lived.
+_BURY = text(
+    """
+    UPDATE presences SET gone_at = process.seen_at FROM api_processes AS process
+    WHERE presences.process_id = process.id AND presences.gone_at IS NULL
+        AND process.seen_at < clock_timestamp() - :dead_after
+    """
+)
+_FORGET_DEAD = text(
+    """
+    DELETE FROM api_processes WHERE seen_at < clock_timestamp() - :dead_after
+        AND NOT EXISTS (SELECT FROM presences WHERE process_id = api_processes.id)
+    """
+)
+_LEAVE = text(
+    """
+    UPDATE presences SET gone_at = clock_timestamp() WHERE process_id = :id AND gone_at IS NULL
+    """
+)
+_GONE = text(
+    """
+    SELECT DISTINCT person FROM presences
+    WHERE gone_at < clock_timestamp() - :blink LIMIT :limit
+    """
+)
+_SINCE = text(
+    """
+    SELECT max(gone_at) FROM presences WHERE person = :person
+    HAVING bool_and(gone_at IS NOT NULL)
+    """
+)
+_FORGET_GONE = text("DELETE FROM presences WHERE person = :person AND gone_at IS NOT NULL")

@@ -1,0 +1,333 @@
+"""Live conversations: starting them, writing into them, and the lifecycle as workflows decide it.
+
+A transaction locks a conversation with its thread first, and the agent who takes it last.
+"""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.conversation_life import ConversationState
+from domain.deadlines import DeadlinePolicy
+from domain.errors import ConversationIsClosed, ConversationNotFound, IdempotencyKeyReused
+from domain.events import Event
+from domain.ids import new_id
+from domain.models import (
+    AuthorKind,
+    ConversationStatus,
+    EventType,
+    ThreadKind,
+    Visibility,
+)
+from domain.telling import announce
+from store import allocator, command_texts, handover, threads
+from store.tables import Agent, Conversation, Customer, Message, Thread
+from store.threads import Appended, Draft, Locked
+
+
+@dataclass(frozen=True, slots=True)
+class NewConversation:
+    customer_id: UUID
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """`nudge` is false for a conversation that was resumed."""
+
+    conversation_id: UUID
+    nudge: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationRow:
+    """A conversation, the head of its log, its customer, and the agent who has or had it."""
+
+    conversation: Conversation
+    thread: Thread
+    customer: Customer
+    agent: Agent | None
+
+    @property
+    def locked(self) -> Locked:
+        """The thread, for a row that was found with `lock`."""
+        return _locked(self.thread)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the settings say about what is decided while writing."""
+
+    capacity: int
+    """Conversations at once, of agents for whom nothing else is said."""
+    tickets: DeadlinePolicy
+    assistant: bool = False
+
+
+async def start(session: AsyncSession, new: NewConversation, queue_timeout: timedelta) -> Started:
+    """Resume the customer's open conversation, or begin one; never two, however many ask.
+
+    The customer exists. A new conversation has to be nudged after the commit.
+    """
+    await session.execute(_LOCK_CUSTOMER, {"id": new.customer_id})
+    known = await open_of(session, new.customer_id)
+    if known is not None:
+        return Started(known, nudge=False)
+    thread = await threads.create(session, new_id(), ThreadKind.CONVERSATION)
+    now = (await session.execute(select(func.now()))).scalar_one()
+    state = ConversationState(
+        version=0,
+        status=ConversationStatus.QUEUED,
+        queued_at=now,
+        queue_timeout_at=now + queue_timeout,
+        last_word_at=now,
+    )
+    session.add(
+        Conversation(
+            id=thread.id,
+            customer_id=new.customer_id,
+            tags=list(new.tags),
+            meta=new.metadata,
+            created_at=now,
+            customer_present=False,
+            agent_absent=False,
+            **_columns(state),
+        )
+    )
+    await session.flush()
+    queued = Event(
+        type=EventType.QUEUED, visibility=Visibility.PUBLIC, status=ConversationStatus.QUEUED
+    )
+    await threads.append_event(session, thread, queued)
+    return Started(thread.id, nudge=True)
+
+
+async def write(session: AsyncSession, row: ConversationRow, draft: Draft) -> Appended:
+    """Write a message into a locked conversation.
+
+    Raises ConversationIsClosed and IdempotencyKeyReused.
+    """
+    known = await threads.find(session, draft)
+    if known is not None:
+        if known.thread_id != row.thread.id:
+            raise IdempotencyKeyReused
+        return known
+    if not row.thread.open:
+        raise ConversationIsClosed
+    return await threads.append(session, row.locked, draft)
+
+
+async def find(
+    session: AsyncSession, conversation_id: UUID, *, lock: bool = False
+) -> ConversationRow:
+    """With `lock`, nobody else writes to it until the end. Raises ConversationNotFound."""
+    row = (await session.execute(_FIND[lock], {"id": conversation_id})).one_or_none()
+    if row is None:
+        raise ConversationNotFound
+    return ConversationRow(*row)
+
+
+async def open_of(session: AsyncSession, customer_id: UUID) -> UUID | None:
+    """The open conversation of a customer: there is one at most."""
+    return await session.scalar(
+        select(Conversation.id).where(
+            Conversation.customer_id == customer_id,
+            Conversation.status != ConversationStatus.CLOSED,
+        )
+    )
+
+
+async def newest_of(session: AsyncSession, customer_id: UUID) -> UUID | None:
+    """The open conversation of a customer, or else the last one."""
+    return await session.scalar(
+        select(Conversation.id)
+        .where(Conversation.customer_id == customer_id)
+        .order_by(Conversation.created_at.desc())
+        .limit(1)
+    )
+
+
+async def of_agent(
+    session: AsyncSession,
+    agent_id: str,
+    statuses: set[ConversationStatus],
+    *,
+    offset: int = 0,
+    limit: int = 100,
+) -> list[ConversationRow]:
+    """Conversations that an agent has or had, the newest first."""
+    query = (
+        rows()
+        .where(Conversation.agent_id == agent_id, Conversation.status.in_(statuses))
+        .order_by(Conversation.created_at.desc(), Conversation.id)
+        .offset(offset)
+        .limit(limit)
+    )
+    return [ConversationRow(*row) for row in await session.execute(query)]
+
+
+async def count_of_agent(
+    session: AsyncSession, agent_id: str, statuses: set[ConversationStatus]
+) -> int:
+    query = (
+        select(func.count())
+        .select_from(Conversation)
+        .where(Conversation.agent_id == agent_id, Conversation.status.in_(statuses))
+    )
+    return (await session.execute(query)).scalar_one()
+
+
+def rows() -> Select[Conversation, Thread, Customer, Agent]:
+    """All conversations with what belongs to them, to be narrowed. There may be no agent."""
+    return (
+        select(Conversation, Thread, Customer, Agent)
+        .join(Thread, Thread.id == Conversation.id)
+        .join(Customer, Customer.id == Conversation.customer_id)
+        .outerjoin(Agent, Agent.id == Conversation.agent_id)
+    )
+
+
+async def load(
+    session: AsyncSession, conversation_id: UUID
+) -> tuple[ConversationState, ConversationRow]:
+    """A conversation's lifecycle as its row and its log have it, locked.
+
+    Raises ConversationNotFound.
+    """
+    row = await find(session, conversation_id, lock=True)
+    spoken = await session.scalar(_LAST_WORD, {"id": conversation_id})
+    state = state_of(row).model_copy(
+        update={"last_word_by": AuthorKind(spoken) if spoken else None}
+    )
+    return state, row
+
+
+def state_of(row: ConversationRow) -> ConversationState:
+    """A conversation's lifecycle, as its workflow knows it; `last_word_by` is not in the row."""
+    return ConversationState.model_validate(
+        row.conversation.state
+        | {
+            "version": row.conversation.version,
+            "last_cause": row.conversation.last_cause,
+            "last_word_at": row.thread.last_message_at,
+        }
+    )
+
+
+async def record(
+    session: AsyncSession,
+    row: ConversationRow,
+    state: ConversationState,
+    events: list[Event],
+    rules: Rules,
+) -> Locked:
+    """Write what a locked conversation's workflow has decided, with the events that tell of it.
+
+    The caller has checked that the row's version is the one on which the decision was made.
+    Returns the thread with the events appended. Raises AgentIsFull and WrongTeam, before
+    anything is written, when the agent to whom it goes cannot take it.
+    """
+    conversation, thread = row.conversation, row.locked
+    agent = row.agent
+    if state.agent_id is not None and state.agent_id != conversation.agent_id:
+        handed_on = any(event.type is EventType.TRANSFERRED for event in events)
+        needed = () if handed_on else tuple(conversation.tags)
+        agent = await allocator.take(session, state.agent_id, needed, rules.capacity)
+    said = await command_texts.take(session, state.last_cause)
+    for event in events:
+        thread = await _tell(session, thread, event, agent, said, rules)
+    values: dict[str, Any] = _columns(state)
+    if state.agent_id != conversation.agent_id:
+        values["agent_absent"] = False
+    if state.ended:
+        values["closed_at"] = func.now()
+        values["close_reason"] = said or _cause_of(events)
+    if state.as_ticket and conversation.ticket_id is None:
+        values["ticket_id"] = await handover.open_ticket(
+            session, conversation, row.customer, thread, rules.tickets
+        )
+    await session.execute(
+        update(Conversation)
+        .where(Conversation.id == thread.id)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+    if not events:
+        await threads.touch(session, thread.id)
+    if state.ended:
+        await threads.close(session, thread.id)
+    return thread
+
+
+async def _tell(
+    session: AsyncSession,
+    thread: Locked,
+    event: Event,
+    agent: Agent | None,
+    said: str | None,
+    rules: Rules,
+) -> Locked:
+    names_agent = event.type in (EventType.ASSIGNED, EventType.TRANSFERRED) and agent is not None
+    thread = await threads.append_event(
+        session,
+        thread,
+        event,
+        agentName=agent.name if agent is not None and names_agent else None,
+        reason=said if event.type is EventType.CLOSED else None,
+    )
+    announced = announce(event, assistant=rules.assistant)
+    if announced is not None:
+        message = Draft(AuthorKind.SYSTEM, announced)
+        thread = threads.after_append(thread, await threads.append(session, thread, message))
+    if said is not None and event.type is EventType.TRANSFERRED:
+        note = Draft(AuthorKind.AGENT, said, author_id=event.by, visibility=Visibility.PRIVATE)
+        thread = threads.after_append(thread, await threads.append(session, thread, note))
+    return thread
+
+
+def _cause_of(events: list[Event]) -> str | None:
+    return next((event.cause for event in events if event.type is EventType.CLOSED), None)
+
+
+def _columns(state: ConversationState) -> dict[str, Any]:
+    return {
+        "status": state.status,
+        "agent_id": state.agent_id,
+        "queued_at": state.queued_at,
+        "state": state.as_written().model_dump(mode="json", exclude={"version", "last_cause"}),
+        "version": state.version,
+        "last_cause": state.last_cause,
+    }
+
+
+def _locked(thread: Thread) -> Locked:
+    return Locked(thread.id, thread.open, thread.last_seq, thread.handled_seq)
+
+
+# Built once: to build a statement takes longer than to run it.
+_BY_ID = rows().where(Conversation.id == bindparam("id"))
+_FIND = {
+    False: _BY_ID,
+    # Both are locked: a row that is only joined is as old as the statement, however long that
+    # waited for the lock.
+    True: _BY_ID.with_for_update(of=(Thread, Conversation), key_share=True),
+}
+_LOCK_CUSTOMER = (
+    select(Customer.id).where(Customer.id == bindparam("id")).with_for_update(key_share=True)
+)
+_MESSAGES = Message.__table__.c
+_LAST_WORD = (
+    select(_MESSAGES.author)
+    .where(
+        _MESSAGES.thread_id == bindparam("id"),
+        _MESSAGES.author != AuthorKind.SYSTEM,
+        _MESSAGES.visibility == Visibility.PUBLIC,
+    )
+    .order_by(_MESSAGES.seq.desc())
+    .limit(1)
+)
