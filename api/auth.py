@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from api.config import ApiConfig
 from api.oidc import OidcVerifier
 from api.tokens import LONGEST_TOKEN, own_principal, unverified_header
+from api.visitors import VISITOR_TYPE, VisitorTokens
 from domain.errors import NotAuthenticated
 from domain.principals import Principal, Role
 from store import agents, keys
@@ -25,6 +26,7 @@ class Authenticator:
 
     def __init__(self, config: ApiConfig, database: Database) -> None:
         self._secret = config.jwt_secret.get_secret_value()
+        self.visitors = VisitorTokens(self._secret, config.visitor_token_expires_in)
         self._oidc = OidcVerifier(config.oidc) if config.oidc else None
         self._keys = _KnownKeys(database)
         self._agents = _KnownAgents(database)
@@ -49,9 +51,12 @@ class Authenticator:
     async def _verify(self, token: str) -> Principal:
         if token.startswith(keys.PREFIX):
             return await self._keys.principal(token)
-        # The algorithm chooses the verifier, and each verifier has one algorithm and keys of
-        # its own: a public key can never end up as an HS256 secret.
-        match unverified_header(token).get("alg"):
+        # The algorithm and the type choose the verifier, and each verifier has one algorithm and
+        # keys of its own: a public key can never end up as an HS256 secret.
+        header = unverified_header(token)
+        match header.get("alg"):
+            case "HS256" if header.get("typ") == VISITOR_TYPE:
+                return self.visitors.principal(token)
             case "HS256":
                 return own_principal(token, self._secret)
             case "RS256" if self._oidc is not None:

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
+from limits import RateLimitItemPerSecond
 
 from api.auth import Authenticator
 from api.config import ApiConfig
 from api.limits import RateLimits
 from api.readiness import Probe
+from domain.principals import Principal
 from store.database import Database
 from workflows.engine import Engine
 
@@ -21,6 +23,12 @@ class Services:
     authenticator: Authenticator
     limits: RateLimits
     readiness: Probe
+
+    async def count_message(self, caller: Principal) -> None:
+        """Raises TooManyRequests for a customer who writes faster than people do."""
+        if caller.is_customer:
+            limit = RateLimitItemPerSecond(self.config.rate_limit_messages, 10, "messages")
+            (await self.limits.count(limit, caller.key)).require()
 
 
 async def _services(request: Request) -> Services:

@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
 from fastapi import Depends, Path, Query, Response
-from limits import RateLimitItemPerSecond
 from pydantic import AwareDatetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -76,7 +75,7 @@ async def create_ticket(
     body: CreateTicket, caller: Caller, services: ServicesDep, once: Once
 ) -> Response:
     """Open a ticket with its first message."""
-    await _count_message(services, caller)
+    await services.count_message(caller)
     async with services.database.begin() as session:
         if answer := await once.answered(session):
             return answer
@@ -219,7 +218,7 @@ async def add_message(
     A customer who writes into a closed ticket gets the ticket that follows it, see
     `follow_up_of`.
     """
-    await _count_message(services, caller)
+    await services.count_message(caller)
     async with services.database.begin() as session:
         if answer := await once.answered(session):
             return answer
@@ -320,13 +319,6 @@ async def get_process(ref: Ref, services: ServicesDep) -> ProcessView:
         alarms=[],
         handled_seq=row.thread.handled_seq,
     )
-
-
-async def _count_message(services: ServicesDep, caller: Principal) -> None:
-    """Raises TooManyRequests for a customer who writes faster than people do."""
-    if caller.role is Role.CUSTOMER:
-        limit = RateLimitItemPerSecond(services.config.rate_limit_messages, 10, "messages")
-        (await services.limits.count(limit, caller.key)).require()
 
 
 async def _open(

@@ -81,6 +81,6 @@ def own_principal(token: str, secret: str) -> Principal:
         subject = _OwnClaims.model_validate(claims)
     except ValidationError:
         raise NotAuthenticated from None
-    if subject.role is Role.SERVICE:
+    if subject.role in (Role.SERVICE, Role.VISITOR):
         raise NotAuthenticated
     return Principal(subject.role, subject.id, subject.name, subject.email)

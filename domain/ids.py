@@ -4,7 +4,7 @@ import re
 from typing import NewType
 from uuid import UUID, uuid4, uuid5
 
-from domain.errors import CustomerNotFound, TicketNotFound
+from domain.errors import ConversationNotFound, CustomerNotFound, TicketNotFound
 
 TicketNumber = NewType("TicketNumber", int)
 TicketRef = UUID | TicketNumber
@@ -46,6 +46,14 @@ def parse_customer_id(text: str) -> UUID:
     found = _uuid(text.removeprefix("cust_")) if text.startswith("cust_") else None
     if found is None:
         raise CustomerNotFound
+    return found
+
+
+def parse_conversation_id(text: str) -> UUID:
+    """Read a bare UUID. Raises ConversationNotFound for anything else."""
+    found = _uuid(text)
+    if found is None:
+        raise ConversationNotFound
     return found
 
 

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 class Role(StrEnum):
     CUSTOMER = "customer"
+    VISITOR = "visitor"
+    """A customer of the live chat, known by the token that their session gave them."""
     AGENT = "agent"
     ADMIN = "admin"
     SERVICE = "service"
@@ -16,6 +18,9 @@ class Scope(StrEnum):
     XMPP = "xmpp"
     HANDOFF = "handoff"
     ADMIN = "admin"
+
+
+_KEY_PREFIXES = {Role.SERVICE: "key", Role.VISITOR: "visitor"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,15 @@ class Principal:
 
     @property
     def key(self) -> str:
-        return f"{'key' if self.role is Role.SERVICE else 'user'}:{self.id}"
+        return f"{_KEY_PREFIXES.get(self.role, 'user')}:{self.id}"
+
+    @property
+    def is_customer(self) -> bool:
+        return self.role in (Role.CUSTOMER, Role.VISITOR)
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role is Role.ADMIN or Scope.ADMIN in self.scopes
 
     @property
     def is_staff(self) -> bool:

@@ -1,0 +1,69 @@
+"""Whose conversation it is, and which agent acts in it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.ownership import own_customer
+from domain.errors import ConversationNotFound, InsufficientPermissions, InvalidRequest
+from domain.principals import Principal, Role, Scope
+from store import agents, conversations
+from store.conversations import ConversationRow
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """The agent for whom a call is made."""
+
+    agent_id: str
+    name: str
+    everywhere: bool
+    """Admins may write and close in conversations that are not theirs."""
+
+    @property
+    def only(self) -> str | None:
+        """Whose conversation it has to be; None when it may be anybody's."""
+        return None if self.everywhere else self.agent_id
+
+
+async def visible(
+    session: AsyncSession, caller: Principal, conversation_id: UUID, *, lock: bool = False
+) -> ConversationRow:
+    """A conversation, if the caller may see it: customers their own, the desk all.
+
+    Raises ConversationNotFound; other people's conversations do not exist.
+    """
+    row = await conversations.find(session, conversation_id, lock=lock)
+    if caller.is_customer:
+        own = await own_customer(session, caller)
+        if own is None or own.id != row.conversation.customer_id:
+            raise ConversationNotFound
+    elif not (caller.is_staff or caller.has(Scope.TICKETS)):
+        raise ConversationNotFound
+    return row
+
+
+async def acting_agent(
+    session: AsyncSession,
+    caller: Principal,
+    agent_id: str | None = None,
+    display_name: str | None = None,
+) -> Acting:
+    """The agent who acts: the token says who, and back ends and admins may name another.
+
+    An agent whom a back end names exists from then on. Raises InsufficientPermissions for an
+    agent who names somebody else, and InvalidRequest for a back end that names nobody.
+    """
+    if caller.role is Role.SERVICE:
+        if agent_id is None:
+            raise InvalidRequest("Name the agent who acts, in agentId.")
+    elif agent_id is None or agent_id == caller.id:
+        return Acting(caller.id, caller.name or caller.id, caller.is_admin)
+    elif not caller.acts_for_others:
+        raise InsufficientPermissions
+    known = await agents.find(session, agent_id)
+    if known is None or display_name:
+        await agents.seen(session, agent_id, display_name or agent_id, "")
+    name = display_name or (known.name if known else agent_id)
+    return Acting(agent_id, name, caller.is_admin)

@@ -1,0 +1,122 @@
+"""What people do in live conversations, the same over HTTP and over sockets."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.chat_access import Acting, visible
+from api.services import Services
+from domain.conversation_life import ChangeConversation, Close, ConversationCommand
+from domain.errors import ConversationIsClosed, InvalidRequest, NotAssigned
+from domain.models import AuthorKind, ThreadKind, ThreadRef, Visibility
+from domain.principals import Principal
+from store import command_texts, conversations, threads
+from store.conversations import ConversationRow
+from store.threads import Draft, Entry
+from workflows.engine import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What somebody wants to say. `source` and `external_id` together name it to the sender."""
+
+    content: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+    visibility: Visibility = Visibility.PUBLIC
+    source: str | None = None
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message that stands in the log; its thread is to be nudged after the commit."""
+
+    entry: Entry
+    nudge: bool
+
+
+async def say(
+    session: AsyncSession,
+    caller: Principal,
+    acting: Acting | None,
+    conversation_id: UUID,
+    words: Words,
+) -> Said:
+    """Write into a conversation: as its customer, or as `acting`, the agent who has it.
+
+    Raises ConversationNotFound, ConversationIsClosed, NotAssigned and IdempotencyKeyReused.
+    """
+    row = await visible(session, caller, conversation_id, lock=True)
+    draft = _draft(row, acting, words)
+    if acting is not None and acting.only not in (None, row.conversation.agent_id):
+        raise NotAssigned if row.thread.open else ConversationIsClosed
+    appended = await conversations.write(session, row, draft)
+    entry = await threads.entry(session, appended.thread_id, appended.seq)
+    if entry is None:
+        raise RuntimeError("a message that was appended is not in the log")
+    return Said(entry, appended.nudge)
+
+
+def nudge(services: Services, conversation_id: UUID, facts: Facts | None = None) -> None:
+    """Have the conversation's workflow look at what was written."""
+    thread = ThreadRef(kind=ThreadKind.CONVERSATION, id=conversation_id)
+    services.engine.nudge_soon(thread, facts)
+
+
+async def order(
+    services: Services,
+    caller: Principal,
+    conversation_id: UUID,
+    command: ConversationCommand,
+    *,
+    by: str | None = None,
+    said: str | None = None,
+) -> ConversationRow:
+    """Have the conversation's workflow carry out a command; returns the conversation after it.
+
+    `by` is the agent for whom the caller acts, `said` what goes along with the command. Raises
+    ConversationNotFound, what the rules raise, and EngineUnavailable.
+    """
+    cause = uuid4().hex
+    async with services.database.begin() as session:
+        await visible(session, caller, conversation_id)
+        if said is not None:
+            await command_texts.keep(session, cause, said)
+    change = ChangeConversation(by=by or caller.id, command=command)
+    await services.engine.change_conversation(conversation_id, change, cause)
+    async with services.database.begin() as session:
+        return await conversations.find(session, conversation_id)
+
+
+async def close(
+    services: Services,
+    caller: Principal,
+    acting: Acting | None,
+    conversation_id: UUID,
+    reason: str | None,
+) -> ConversationRow:
+    """End a conversation, as its customer or as `acting`; one that is closed stays closed."""
+    command = Close(agent_id=acting.only if acting else None)
+    by = acting.agent_id if acting else None
+    return await order(services, caller, conversation_id, command, by=by, said=reason)
+
+
+def _draft(row: ConversationRow, acting: Acting | None, words: Words) -> Draft:
+    if acting is None:
+        if words.visibility is Visibility.PRIVATE:
+            raise InvalidRequest("A customer's message cannot be private.")
+        kind, author_id, name = AuthorKind.CUSTOMER, str(row.customer.id), row.customer.name
+    else:
+        kind, author_id, name = AuthorKind.AGENT, acting.agent_id, acting.name
+    return Draft(
+        author=kind,
+        content=words.content,
+        author_id=author_id,
+        author_name=name,
+        visibility=words.visibility,
+        metadata=words.metadata,
+        source=words.source,
+        external_id=words.external_id,
+    )
