@@ -42,9 +42,9 @@ class ConversationActivities:
         """
         refusal: str | None = None
         async with self._database.begin() as session:
-            state, row = await conversations.load(session, look.thread_id)
+            row = await conversations.find(session, look.thread_id, lock=True)
             thread = row.locked
-            current = state.version == look.version
+            current = row.conversation.version == look.version
             unseen = look.drained and thread.last_seq > max(look.cursor, thread.handled_seq)
             written = look.decided is not None and current and not unseen
             if look.decided is not None and written:
@@ -56,6 +56,7 @@ class ConversationActivities:
                     refusal, written = type(error).__name__, False
             looked = look.cursor if current else thread.handled_seq
             advanced = await threads.advance(session, thread, looked)
+            state = None if current else await conversations.whole_state(session, row)
         if written:
             for event in look.events:
                 log.debug(
@@ -69,7 +70,7 @@ class ConversationActivities:
         return Seen(
             cursor=advanced.cursor,
             written=written,
-            state=None if current else state,
+            state=state,
             heads=list(advanced.heads),
             refusal=refusal,
         )

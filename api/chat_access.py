@@ -63,7 +63,7 @@ async def acting_agent(
     elif not caller.acts_for_others:
         raise InsufficientPermissions
     known = await agents.find(session, agent_id)
-    if known is None or display_name:
+    if known is None or display_name not in (None, known.name):
         await agents.seen(session, agent_id, display_name or agent_id, "")
     name = display_name or (known.name if known else agent_id)
     return Acting(agent_id, name, caller.is_admin)

@@ -81,11 +81,14 @@ async def equip(
     session: AsyncSession,
     agent_id: str,
     *,
+    name: str | None = None,
     capacity: int | None = None,
     tags: list[str] | None = None,
 ) -> None:
     """Say how many conversations an agent takes at once, and which kinds; None leaves it."""
     values: dict[str, object] = {}
+    if name is not None:
+        values["name"] = name
     if capacity is not None:
         values["capacity"] = capacity
     if tags is not None:

@@ -84,8 +84,11 @@ async def note(
                 set_={"gone_at": rows.excluded.gone_at},
             )
         )
-    back = [person for person in people if here[person] is None]
-    return [ref for person in back for ref in await _tell_arrived(session, person)]
+    news: list[_News] = []
+    for person in people:
+        if here[person] is None:
+            news += await _news_of_arrival(session, person)
+    return await _tell(session, news)
 
 
 async def leave(session: AsyncSession, process_id: UUID) -> None:
@@ -100,13 +103,13 @@ async def sweep(session: AsyncSession, limit: int = 200) -> tuple[list[ThreadRef
     gone = (await session.scalars(_GONE, {"blink": _BLINK, "limit": limit})).all()
     people = [Person.of(key) for key in sorted(gone)]
     await _take_turns(session, people)
-    told: list[ThreadRef] = []
+    news: list[_News] = []
     for person in people:
         since = await session.scalar(_SINCE, {"person": person.key})
         if since is not None:
-            told += await _tell_disconnected(session, person, since)
+            news += await _news_of_leaving(session, person, since)
         await session.execute(_FORGET_GONE, {"person": person.key})
-    return told, len(gone) == limit
+    return await _tell(session, news), len(gone) == limit
 
 
 async def is_here(session: AsyncSession, person: Person) -> bool:
@@ -118,73 +121,77 @@ async def is_here(session: AsyncSession, person: Person) -> bool:
 async def sign_off(session: AsyncSession, agent_id: str) -> list[ThreadRef]:
     """Tell an agent's conversations that the shift is over. Returns the threads to nudge."""
     event = Event(type=EventType.SIGNED_OFF, side=Side.AGENT, by=agent_id)
-    return await _tell_all(session, await _conversations_of(session, agent_id), event)
+    return await _tell(session, await _news_for_agent(session, agent_id, event, {}))
 
 
-async def _tell_arrived(session: AsyncSession, person: Person) -> list[ThreadRef]:
+@dataclass(frozen=True, slots=True)
+class _News:
+    """Something to be told in a log, and what the log will have told last then."""
+
+    conversation_id: UUID
+    event: Event
+    changed: Mapping[str, bool]
+
+
+async def _news_of_arrival(session: AsyncSession, person: Person) -> list[_News]:
     if person.side is Side.CUSTOMER:
-        of_theirs = Conversation.customer_id == UUID(person.id)
-        query = select(Conversation.id).where(
-            of_theirs,
-            Conversation.status != ConversationStatus.CLOSED,
-            Conversation.customer_present.is_(False),
-        )
-        changed = {"customer_present": True}
-    else:
-        query = select(Conversation.id).where(
-            Conversation.agent_id == person.id,
-            Conversation.status.in_(ACTIVE),
-            Conversation.agent_absent.is_(True),
-        )
-        changed = {"agent_absent": False}
-    event = Event(type=EventType.ARRIVED, side=person.side, by=_by(person))
-    return await _tell_all(session, (await session.scalars(query)).all(), event, changed)
+        event = Event(type=EventType.ARRIVED, side=Side.CUSTOMER)
+        return await _news_for_customer(session, person.id, event, here=True)
+    event = Event(type=EventType.ARRIVED, side=Side.AGENT, by=person.id)
+    return await _news_for_agent(session, person.id, event, {"agent_absent": False})
 
 
-async def _tell_disconnected(
-    session: AsyncSession, person: Person, since: datetime
-) -> list[ThreadRef]:
+async def _news_of_leaving(session: AsyncSession, person: Person, since: datetime) -> list[_News]:
+    kind = EventType.DISCONNECTED
     if person.side is Side.CUSTOMER:
-        query = select(Conversation.id).where(
-            Conversation.customer_id == UUID(person.id),
-            Conversation.status != ConversationStatus.CLOSED,
-            Conversation.customer_present.is_(True),
-        )
-        ids, changed = (await session.scalars(query)).all(), {"customer_present": False}
-    else:
-        ids, changed = await _conversations_of(session, person.id), {"agent_absent": True}
-    event = Event(type=EventType.DISCONNECTED, side=person.side, by=_by(person), since=since)
-    return await _tell_all(session, ids, event, changed)
+        event = Event(type=kind, side=Side.CUSTOMER, since=since)
+        return await _news_for_customer(session, person.id, event, here=False)
+    event = Event(type=kind, side=Side.AGENT, by=person.id, since=since)
+    return await _news_for_agent(session, person.id, event, {"agent_absent": True})
 
 
-async def _conversations_of(session: AsyncSession, agent_id: str) -> list[UUID]:
+async def _news_for_customer(
+    session: AsyncSession, customer_id: str, event: Event, *, here: bool
+) -> list[_News]:
     query = select(Conversation.id).where(
-        Conversation.agent_id == agent_id, Conversation.status.in_(ACTIVE)
+        Conversation.customer_id == UUID(customer_id),
+        Conversation.status != ConversationStatus.CLOSED,
+        Conversation.customer_present.is_not(here),
     )
-    return list((await session.scalars(query)).all())
+    return [_News(each, event, {"customer_present": here}) for each in await session.scalars(query)]
 
 
-async def _tell_all(
-    session: AsyncSession,
-    conversation_ids: Iterable[UUID],
-    event: Event,
-    changed: Mapping[str, bool] | None = None,
-) -> list[ThreadRef]:
-    """Append an event to these logs. In one order for all, so that none wait for each other."""
+async def _news_for_agent(
+    session: AsyncSession, agent_id: str, event: Event, changed: Mapping[str, bool]
+) -> list[_News]:
+    query = select(Conversation.id).where(
+        Conversation.agent_id == agent_id,
+        Conversation.status.in_(ACTIVE),
+        *(getattr(Conversation, flag).is_not(value) for flag, value in changed.items()),
+    )
+    return [_News(each, event, changed) for each in await session.scalars(query)]
+
+
+async def _tell(session: AsyncSession, news: Iterable[_News]) -> list[ThreadRef]:
+    """Append to the logs, in one order for all, so that none wait for each other."""
     told: list[ThreadRef] = []
-    for conversation_id in sorted(conversation_ids):
-        row = await conversations.find(session, conversation_id, lock=True)
-        if not row.thread.open:
+    for each in sorted(news, key=lambda each: each.conversation_id):
+        row = await conversations.find(session, each.conversation_id, lock=True)
+        by = each.event.by
+        # Meanwhile it may have ended, or have gone to another agent.
+        if not row.thread.open or (by is not None and row.conversation.agent_id != by):
             continue
-        shown = event.model_copy(
+        shown = each.event.model_copy(
             update={"status": row.conversation.status, "visibility": Visibility.PUBLIC}
         )
         await threads.append_event(session, row.locked, shown)
-        if changed:
+        if each.changed:
             await session.execute(
-                update(Conversation).where(Conversation.id == conversation_id).values(**changed)
+                update(Conversation)
+                .where(Conversation.id == each.conversation_id)
+                .values(**each.changed)
             )
-        told.append(ThreadRef(kind=ThreadKind.CONVERSATION, id=conversation_id))
+        told.append(ThreadRef(kind=ThreadKind.CONVERSATION, id=each.conversation_id))
     return told
 
 
@@ -192,10 +199,6 @@ async def _take_turns(session: AsyncSession, people: Iterable[Person]) -> None:
     """`people` come in one order, so that two who know the same never wait for each other."""
     for person in people:
         await session.execute(_TURN, {"person": person.key})
-
-
-def _by(person: Person) -> str | None:
-    return person.id if person.side is Side.AGENT else None
 
 
 _TURN = text("SELECT pg_advisory_xact_lock(hashtextextended(:person, 3))")

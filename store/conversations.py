@@ -132,6 +132,13 @@ async def find(
     return ConversationRow(*row)
 
 
+async def set_contact_email(session: AsyncSession, conversation_id: UUID, email: str) -> None:
+    """Note where the customer wants to be answered, should it go on as a ticket."""
+    await session.execute(
+        update(Conversation).where(Conversation.id == conversation_id).values(contact_email=email)
+    )
+
+
 async def open_of(session: AsyncSession, customer_id: UUID) -> UUID | None:
     """The open conversation of a customer: there is one at most."""
     return await session.scalar(
@@ -200,11 +207,13 @@ async def load(
     Raises ConversationNotFound.
     """
     row = await find(session, conversation_id, lock=True)
-    spoken = await session.scalar(_LAST_WORD, {"id": conversation_id})
-    state = state_of(row).model_copy(
-        update={"last_word_by": AuthorKind(spoken) if spoken else None}
-    )
-    return state, row
+    return await whole_state(session, row), row
+
+
+async def whole_state(session: AsyncSession, row: ConversationRow) -> ConversationState:
+    """A conversation's lifecycle, with what only the log knows."""
+    spoken = await session.scalar(_LAST_WORD, {"id": row.conversation.id})
+    return state_of(row).model_copy(update={"last_word_by": AuthorKind(spoken) if spoken else None})
 
 
 def state_of(row: ConversationRow) -> ConversationState:

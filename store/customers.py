@@ -44,6 +44,16 @@ async def find_by_email(session: AsyncSession, email: str) -> Customer | None:
     )
 
 
+async def find_by_identity(
+    session: AsyncSession, channel: Channel, identity: str
+) -> Customer | None:
+    return await session.scalar(
+        select(Customer)
+        .join(CustomerIdentity, CustomerIdentity.customer_id == Customer.id)
+        .where(CustomerIdentity.channel == channel, CustomerIdentity.identity == identity)
+    )
+
+
 async def has_identities(
     session: AsyncSession, customer_id: UUID, channel: Channel, identities: Sequence[str]
 ) -> bool:
@@ -77,6 +87,15 @@ async def meet(session: AsyncSession, introduction: Introduction) -> Customer:
     return customer
 
 
+async def correct(
+    session: AsyncSession, customer: Customer, *, name: str | None, phone: str | None
+) -> None:
+    """Take over what somebody says anew of themselves; None leaves it."""
+    customer.name = name or customer.name
+    customer.phone = phone or customer.phone
+    await session.flush()
+
+
 async def _take_turns(session: AsyncSession, introduction: Introduction) -> None:
     names = {f"{introduction.channel}:{identity}" for identity in introduction.identities}
     if introduction.email:
@@ -98,14 +117,7 @@ async def _find(session: AsyncSession, introduction: Introduction) -> Customer |
     if introduction.claimed_id is not None:
         return await session.get(Customer, introduction.claimed_id)
     for identity in introduction.identities:
-        customer = await session.scalar(
-            select(Customer)
-            .join(CustomerIdentity, CustomerIdentity.customer_id == Customer.id)
-            .where(
-                CustomerIdentity.channel == introduction.channel,
-                CustomerIdentity.identity == identity,
-            )
-        )
+        customer = await find_by_identity(session, introduction.channel, identity)
         if customer is not None:
             return customer
     return await find_by_email(session, introduction.email) if introduction.email else None

@@ -28,7 +28,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, Row, Uuid, bindparam, cast, func, select, text, true
+from sqlalchemy import Integer, Row, Uuid, bindparam, cast, func, null, select, text, true
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -276,17 +276,19 @@ async def entries(
     after_seq: int | None = None,
     limit: int,
     private: bool,
+    events: bool = True,
 ) -> list[Entry]:
     """A part of a log in its order.
 
     The first `limit` entries after `after_seq`, or without it the newest `limit`. Private notes
-    only when `private`.
+    only when `private`, system events only when `events`.
     """
     wanted = {"thread_id": thread_id, "limit": limit}
     if after_seq is not None:
-        rows = await session.execute(_ENTRIES_AFTER[private], wanted | {"after_seq": after_seq})
+        query = _ENTRIES_AFTER[private, events]
+        rows = await session.execute(query, wanted | {"after_seq": after_seq})
         return [Entry(*row) for row in rows]
-    newest = await session.execute(_NEWEST_ENTRIES[private], wanted)
+    newest = await session.execute(_NEWEST_ENTRIES[private, events], wanted)
     return [Entry(*row) for row in newest][::-1]
 
 
@@ -334,18 +336,26 @@ def _head(row: Row[Any]) -> Head:
 # Plain columns, not attributes of a class: reading a log needs nothing of the object mapper.
 _MESSAGES = Message.__table__.c
 _ENTRY = tuple(_MESSAGES[field.name] for field in fields(Entry))
-# By whether private notes are wanted. Built once: to build one takes longer than to run it.
-_LOG = {
-    True: select(*_ENTRY)
+# By whether private notes and events are wanted. Built once: to build one takes longer than to
+# run it.
+_WHOLE_LOG = (
+    select(*_ENTRY)
     .where(_MESSAGES.thread_id == bindparam("thread_id"))
-    .limit(bindparam("limit", type_=Integer)),
+    .limit(bindparam("limit", type_=Integer))
+)
+_PUBLIC = _MESSAGES.visibility == Visibility.PUBLIC
+_NO_EVENT = _MESSAGES.event.is_(null())
+_LOG = {
+    (True, True): _WHOLE_LOG,
+    (False, True): _WHOLE_LOG.where(_PUBLIC),
+    (True, False): _WHOLE_LOG.where(_NO_EVENT),
+    (False, False): _WHOLE_LOG.where(_PUBLIC, _NO_EVENT),
 }
-_LOG[False] = _LOG[True].where(_MESSAGES.visibility == Visibility.PUBLIC)
 _ENTRIES_AFTER = {
-    private: log.where(_MESSAGES.seq > bindparam("after_seq")).order_by(_MESSAGES.seq)
-    for private, log in _LOG.items()
+    wanted: log.where(_MESSAGES.seq > bindparam("after_seq")).order_by(_MESSAGES.seq)
+    for wanted, log in _LOG.items()
 }
-_NEWEST_ENTRIES = {private: log.order_by(_MESSAGES.seq.desc()) for private, log in _LOG.items()}
+_NEWEST_ENTRIES = {wanted: log.order_by(_MESSAGES.seq.desc()) for wanted, log in _LOG.items()}
 _CREATE = text(
     """
     INSERT INTO threads (id, kind, nudge_due_at, last_message_at, updated_at, revision)

@@ -5,7 +5,7 @@ import asyncio
 import structlog
 from sqlalchemy import exc
 
-from store import heartbeats, idempotency, ticket_lists
+from store import command_texts, heartbeats, idempotency, ticket_lists
 from store.database import Database
 
 log = structlog.get_logger(__name__)
@@ -16,7 +16,7 @@ _PAUSE = 30.0
 async def keep_house(database: Database) -> None:
     """Until cancelled: fold the tallies, and forget answers that nobody will ask for again."""
     while True:
-        for chore in (_fold_tallies, _forget_answers):
+        for chore in (_fold_tallies, _forget_answers, _forget_texts):
             try:
                 await chore(database)
             except exc.SQLAlchemyError as error:
@@ -34,6 +34,11 @@ async def _forget_answers(database: Database) -> None:
     while more:
         async with database.begin() as session:
             more = await idempotency.forget_old(session)
+
+
+async def _forget_texts(database: Database) -> None:
+    async with database.begin() as session:
+        await command_texts.forget_old(session)
 
 
 async def show_life(database: Database) -> None:
