@@ -53,6 +53,8 @@ class ConversationState(ThreadState):
     """The agent who has it now."""
     released_by: str | None = None
     """The agent who gave it back, to whom it is not offered again."""
+    released_at: datetime | None = None
+    """When it was given back last: the silence before that is not the customer's."""
     with_assistant: bool = False
     as_ticket: bool = False
     """It goes on as a ticket."""

@@ -109,7 +109,7 @@ def expire(state: ConversationState, now: datetime, policy: ConversationPolicy) 
         decision = _release(decision, _AGENT_GONE, None, now, policy)
     customer_due = _customer_due(state, policy)
     if customer_due is not None and customer_due <= now:
-        told = _told(EventType.CUSTOMER_GONE, state.status)
+        told = _told(EventType.CUSTOMER_GONE, decision.state.status)
         decision = decision.then(told, customer_gone_at=None)
         if decision.state.status is QUEUED:
             return _close_by_itself(decision, EventType.CUSTOMER_GONE)
@@ -189,6 +189,7 @@ def _release(
         agent_spoke=False,
         queue_timeout_at=now + policy.queue_timeout,
         released_by=before,
+        released_at=now,
     )
 
 
@@ -259,11 +260,13 @@ def _customer_due(state: ConversationState, policy: ConversationPolicy) -> datet
 
 
 def _idle_due(state: ConversationState, policy: ConversationPolicy) -> datetime | None:
-    """Who waits in the queue with a socket open is not idle, however silent."""
-    if state.status is CLOSED or (state.status is QUEUED and state.customer_here):
+    """Who waits in the queue with a socket open is not idle, however silent; and should it go,
+    there is the customer's grace."""
+    expected = state.customer_here or state.customer_gone_at is not None
+    if state.status is CLOSED or (state.status is QUEUED and expected):
         return None
-    since = max(state.last_word_at, state.assigned_at or state.queued_at)
-    return since + policy.idle_timeout
+    moved_at = state.assigned_at or state.released_at or state.queued_at
+    return max(state.last_word_at, moved_at) + policy.idle_timeout
 
 
 def _alarms(state: ConversationState, policy: ConversationPolicy) -> Iterator[Alarm]:

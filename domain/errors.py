@@ -20,6 +20,7 @@
         TicketIsClosed
         ConversationTaken
         AgentIsFull
+        AgentIsOffDuty
         WrongTeam
         NoAssistant
         IdempotencyKeyReused
@@ -138,6 +139,11 @@ class ConversationTaken(Conflict):
 class AgentIsFull(Conflict):
     code = "capacity"
     sentence = "The agent has as many conversations as they can take. Close or release one first."
+
+
+class AgentIsOffDuty(Conflict):
+    code = "off_duty"
+    sentence = "The agent has just signed off. Give the conversation to another."
 
 
 class WrongTeam(Conflict):

@@ -70,10 +70,10 @@ async def find(session: AsyncSession, agent_id: str) -> Agent | None:
 
 
 async def set_duty(session: AsyncSession, agent_id: str, *, on_duty: bool) -> None:
-    """Begin or end a shift. Who begins one is seen at this moment."""
+    """Begin or end a shift. Who begins one is seen at this moment, with or without a socket."""
     values: dict[str, object] = {"on_duty": on_duty}
     if on_duty:
-        values["last_seen_at"] = func.now()
+        values |= {"last_seen_at": func.now(), "gone_at": None}
     await session.execute(update(Agent).where(Agent.id == agent_id).values(**values))
 
 

@@ -12,24 +12,34 @@ from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.allocation import Available, Waiting, may_serve
-from domain.errors import AgentIsFull, UnknownAgent, WrongTeam
+from domain.errors import AgentIsFull, AgentIsOffDuty, UnknownAgent, WrongTeam
 from domain.models import ConversationStatus
 from store.tables import Agent, Conversation
 
 ACTIVE = (ConversationStatus.ASSIGNED, ConversationStatus.CONNECTED)
 _OF_LATE = timedelta(minutes=2)
-"""An agent who has no socket counts as online for so long after their last call."""
+"""An agent who works without sockets counts as online for so long after their last call."""
 
 
-async def take(session: AsyncSession, agent_id: str, tags: Sequence[str], capacity: int) -> Agent:
+async def take(
+    session: AsyncSession,
+    agent_id: str,
+    tags: Sequence[str],
+    capacity: int,
+    *,
+    unasked: bool = False,
+) -> Agent:
     """Make sure that an agent can take one more, until the transaction ends.
 
     `tags` are those that the agent needs, `capacity` is for agents who have none of their own.
-    Raises UnknownAgent, WrongTeam and AgentIsFull.
+    `unasked`, by automatic assignment, only who is on duty is given one. Raises UnknownAgent,
+    AgentIsOffDuty, WrongTeam and AgentIsFull.
     """
     agent = (await session.execute(_LOCK_AGENT, {"id": agent_id})).scalar_one_or_none()
     if agent is None:
         raise UnknownAgent
+    if unasked and not agent.on_duty:
+        raise AgentIsOffDuty
     if not may_serve(agent.tags, tags):
         raise WrongTeam
     if await active(session, agent_id) >= capacity_of(agent, capacity):
@@ -46,9 +56,10 @@ def capacity_of(agent: Agent, default: int) -> int:
     return default if agent.capacity is None else agent.capacity
 
 
-async def waiting(session: AsyncSession, limit: int) -> list[Waiting]:
-    """The queue, the longest-waiting first."""
-    found = await session.execute(_WAITING, {"limit": limit})
+async def waiting(session: AsyncSession, agents: Sequence[Available], limit: int) -> list[Waiting]:
+    """Those in the queue whom one of these agents may serve, the longest-waiting first."""
+    ids = [agent.agent_id for agent in agents]
+    found = await session.execute(_WAITING, {"agents": ids, "limit": limit})
     return [Waiting(row.id, frozenset(row.tags), row.not_for) for row in found]
 
 
@@ -67,7 +78,12 @@ _COUNT_ACTIVE = (
 _WAITING = text(
     """
     SELECT id, tags, state->>'released_by' AS not_for FROM conversations
-    WHERE status = 'QUEUED' ORDER BY queued_at, id LIMIT :limit
+    WHERE status = 'QUEUED' AND EXISTS (
+        SELECT FROM agents
+        WHERE id = ANY(:agents) AND agents.tags @> conversations.tags
+            AND id IS DISTINCT FROM conversations.state->>'released_by'
+    )
+    ORDER BY queued_at, id LIMIT :limit
     """
 )
 _AVAILABLE = text(
@@ -79,7 +95,7 @@ _AVAILABLE = text(
         ) AS active
         FROM agents
         WHERE on_duty AND (
-            last_seen_at > now() - :of_late
+            (gone_at IS NULL AND last_seen_at > now() - :of_late)
             OR EXISTS (
                 SELECT FROM presences
                 WHERE person = 'agent/' || agents.id AND gone_at IS NULL

@@ -29,6 +29,10 @@ from domain.models import (
 )
 from store import conversations, threads
 from store.allocator import ACTIVE
+from store.conversations import ConversationRow
+from store.presences import Person as Person
+from store.presences import is_here as is_here
+from store.presences import take_turns
 from store.tables import Conversation, Presence
 
 BEAT = timedelta(seconds=1)
@@ -36,23 +40,6 @@ BEAT = timedelta(seconds=1)
 _DEAD_AFTER = timedelta(seconds=3)
 _BLINK = timedelta(seconds=1)
 """Who is back within this was never gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody whose sockets matter: an agent by id, a customer by UUID."""
-
-    side: Side
-    id: str
-
-    @property
-    def key(self) -> str:
-        return f"{self.side.lower()}/{self.id}"
-
-    @classmethod
-    def of(cls, key: str) -> "Person":
-        side, _, name = key.partition("/")
-        return cls(Side(side.upper()), name)
 
 
 async def beat(session: AsyncSession, process_id: UUID) -> bool:
@@ -70,7 +57,7 @@ async def note(
     Returns the threads to nudge after the commit, those whose log tells of somebody's return.
     """
     people = sorted(here, key=lambda person: person.key)
-    await _take_turns(session, people)
+    await take_turns(session, people)
     if people:
         rows = insert(Presence).values(
             [
@@ -88,7 +75,12 @@ async def note(
     for person in people:
         if here[person] is None:
             news += await _news_of_arrival(session, person)
-    return await _tell(session, news)
+    told = await _tell(session, news)
+    # Agents are locked after conversations, as everywhere.
+    back = [person.id for person in people if here[person] is None and person.side is Side.AGENT]
+    if back:
+        await session.execute(_BACK, {"agents": back})
+    return told
 
 
 async def leave(session: AsyncSession, process_id: UUID) -> None:
@@ -98,24 +90,32 @@ async def leave(session: AsyncSession, process_id: UUID) -> None:
 
 async def sweep(session: AsyncSession, limit: int = 200) -> tuple[list[ThreadRef], bool]:
     """Tell the logs who is gone. Returns the threads to nudge, and whether there may be more."""
-    await session.execute(_BURY, {"dead_after": _DEAD_AFTER})
-    await session.execute(_FORGET_DEAD, {"dead_after": _DEAD_AFTER})
-    gone = (await session.scalars(_GONE, {"blink": _BLINK, "limit": limit})).all()
-    people = [Person.of(key) for key in sorted(gone)]
-    await _take_turns(session, people)
+    gone = (await session.scalars(_GONE, {"limit": limit})).all()
+    people = [Person.of(key) for key in gone]
+    # A process that was thought dead may just be noting its people again: nothing of theirs is
+    # touched before it is their turn.
+    await take_turns(session, people)
+    before = await session.scalar(_BEFORE_A_BLINK)
     news: list[_News] = []
+    gone_agents: dict[str, datetime] = {}
     for person in people:
-        since = await session.scalar(_SINCE, {"person": person.key})
+        of_theirs = {"person": person.key}
+        await session.execute(_BURY, of_theirs)
+        since = await session.scalar(_SINCE, of_theirs | {"before": before})
+        if person.side is Side.AGENT:
+            if since is not None:
+                gone_agents[person.id] = since
+            else:
+                # One who had gone already may have been given another conversation meanwhile.
+                since = await session.scalar(_GONE_SINCE, {"agent": person.id})
         if since is not None:
             news += await _news_of_leaving(session, person, since)
-        await session.execute(_FORGET_GONE, {"person": person.key})
-    return await _tell(session, news), len(gone) == limit
-
-
-async def is_here(session: AsyncSession, person: Person) -> bool:
-    """Whether a socket of theirs is open anywhere."""
-    query = select(Presence.person).where(Presence.person == person.key, Presence.gone_at.is_(None))
-    return await session.scalar(query.limit(1)) is not None
+        await session.execute(_FORGET_GONE, of_theirs | {"before": before})
+    told = await _tell(session, news)
+    for agent_id, since in gone_agents.items():
+        await session.execute(_GO, {"agent": agent_id, "since": since})
+    await session.execute(_FORGET_DEAD)
+    return told, len(gone) == limit
 
 
 async def sign_off(session: AsyncSession, agent_id: str) -> list[ThreadRef]:
@@ -182,7 +182,11 @@ async def _tell(session: AsyncSession, news: Iterable[_News]) -> list[ThreadRef]
         if not row.thread.open or (by is not None and row.conversation.agent_id != by):
             continue
         shown = each.event.model_copy(
-            update={"status": row.conversation.status, "visibility": Visibility.PUBLIC}
+            update={
+                "status": row.conversation.status,
+                "visibility": Visibility.PUBLIC,
+                "since": _since(each.event, row),
+            }
         )
         await threads.append_event(session, row.locked, shown)
         if each.changed:
@@ -195,16 +199,18 @@ async def _tell(session: AsyncSession, news: Iterable[_News]) -> list[ThreadRef]
     return told
 
 
-async def _take_turns(session: AsyncSession, people: Iterable[Person]) -> None:
-    """`people` come in one order, so that two who know the same never wait for each other."""
-    for person in people:
-        await session.execute(_TURN, {"person": person.key})
+def _since(event: Event, row: ConversationRow) -> datetime | None:
+    """An agent is not gone from a conversation for longer than they have it."""
+    assigned_at = conversations.state_of(row).assigned_at
+    if event.since is None or event.side is Side.CUSTOMER or assigned_at is None:
+        return event.since
+    return max(event.since, assigned_at)
 
 
-_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended(:person, 3))")
+# `before` is as old as the statement, whenever it is read.
 _BEAT = text(
     """
-    WITH before AS (SELECT seen_at FROM api_processes WHERE id = :id FOR NO KEY UPDATE)
+    WITH before AS (SELECT seen_at FROM api_processes WHERE id = :id)
     INSERT INTO api_processes (id, seen_at) VALUES (:id, clock_timestamp())
     ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at
     RETURNING (SELECT seen_at FROM before) > clock_timestamp() - :alive_for
@@ -214,16 +220,20 @@ _BEAT = text(
 _BURY = text(
     """
     UPDATE presences SET gone_at = process.seen_at FROM api_processes AS process
-    WHERE presences.process_id = process.id AND presences.gone_at IS NULL
+    WHERE presences.person = :person AND presences.gone_at IS NULL
+        AND presences.process_id = process.id
         AND process.seen_at < clock_timestamp() - :dead_after
     """
-)
+).bindparams(dead_after=_DEAD_AFTER)
 _FORGET_DEAD = text(
     """
-    DELETE FROM api_processes WHERE seen_at < clock_timestamp() - :dead_after
-        AND NOT EXISTS (SELECT FROM presences WHERE process_id = api_processes.id)
+    DELETE FROM api_processes WHERE id IN (
+        SELECT id FROM api_processes WHERE seen_at < clock_timestamp() - :dead_after
+            AND NOT EXISTS (SELECT FROM presences WHERE process_id = api_processes.id)
+        FOR UPDATE SKIP LOCKED
+    )
     """
-)
+).bindparams(dead_after=_DEAD_AFTER)
 _LEAVE = text(
     """
     UPDATE presences SET gone_at = clock_timestamp() WHERE process_id = :id AND gone_at IS NULL
@@ -231,14 +241,24 @@ _LEAVE = text(
 )
 _GONE = text(
     """
-    SELECT DISTINCT person FROM presences
-    WHERE gone_at < clock_timestamp() - :blink LIMIT :limit
+    SELECT person FROM presences WHERE gone_at < clock_timestamp() - :blink
+    UNION
+    SELECT person FROM presences JOIN api_processes AS process ON process.id = process_id
+    WHERE gone_at IS NULL AND process.seen_at < clock_timestamp() - :dead_after
+    UNION
+    SELECT 'agent/' || agents.id FROM agents JOIN conversations ON agent_id = agents.id
+    WHERE agents.gone_at IS NOT NULL AND status IN ('ASSIGNED', 'CONNECTED') AND NOT agent_absent
+    LIMIT :limit
     """
-)
+).bindparams(blink=_BLINK, dead_after=_DEAD_AFTER)
+_BEFORE_A_BLINK = text("SELECT clock_timestamp() - :blink").bindparams(blink=_BLINK)
 _SINCE = text(
     """
     SELECT max(gone_at) FROM presences WHERE person = :person
-    HAVING bool_and(gone_at IS NOT NULL)
+    HAVING bool_and(gone_at IS NOT NULL) AND max(gone_at) < :before
     """
 )
-_FORGET_GONE = text("DELETE FROM presences WHERE person = :person AND gone_at IS NOT NULL")
+_GONE_SINCE = text("SELECT gone_at FROM agents WHERE id = :agent")
+_GO = text("UPDATE agents SET gone_at = :since WHERE id = :agent")
+_BACK = text("UPDATE agents SET gone_at = NULL WHERE id = ANY(:agents) AND gone_at IS NOT NULL")
+_FORGET_GONE = text("DELETE FROM presences WHERE person = :person AND gone_at < :before")

@@ -20,11 +20,13 @@ from domain.models import (
     AuthorKind,
     ConversationStatus,
     EventType,
+    Side,
     ThreadKind,
     Visibility,
 )
 from domain.telling import announce
-from store import allocator, command_texts, handover, threads
+from store import allocator, command_texts, handover, presences, threads
+from store.presences import Person
 from store.tables import Agent, Conversation, Customer, Message, Thread
 from store.threads import Appended, Draft, Locked
 
@@ -78,6 +80,10 @@ async def start(session: AsyncSession, new: NewConversation, queue_timeout: time
     known = await open_of(session, new.customer_id)
     if known is not None:
         return Started(known, nudge=False)
+    # The page may be open already, from the conversation before.
+    person = Person(Side.CUSTOMER, str(new.customer_id))
+    await presences.take_turns(session, [person])
+    here = await presences.is_here(session, person)
     thread = await threads.create(session, new_id(), ThreadKind.CONVERSATION)
     now = (await session.execute(select(func.now()))).scalar_one()
     state = ConversationState(
@@ -94,7 +100,7 @@ async def start(session: AsyncSession, new: NewConversation, queue_timeout: time
             tags=list(new.tags),
             meta=new.metadata,
             created_at=now,
-            customer_present=False,
+            customer_present=here,
             agent_absent=False,
             **_columns(state),
         )
@@ -103,7 +109,10 @@ async def start(session: AsyncSession, new: NewConversation, queue_timeout: time
     queued = Event(
         type=EventType.QUEUED, visibility=Visibility.PUBLIC, status=ConversationStatus.QUEUED
     )
-    await threads.append_event(session, thread, queued)
+    thread = await threads.append_event(session, thread, queued)
+    if here:
+        arrived = queued.model_copy(update={"type": EventType.ARRIVED, "side": Side.CUSTOMER})
+        await threads.append_event(session, thread, arrived)
     return Started(thread.id, nudge=True)
 
 
@@ -212,19 +221,19 @@ async def load(
 
 async def whole_state(session: AsyncSession, row: ConversationRow) -> ConversationState:
     """A conversation's lifecycle, with what only the log knows."""
-    spoken = await session.scalar(_LAST_WORD, {"id": row.conversation.id})
-    return state_of(row).model_copy(update={"last_word_by": AuthorKind(spoken) if spoken else None})
+    last = (await session.execute(_LAST_WORD, {"id": row.conversation.id})).one_or_none()
+    state = state_of(row)
+    if last is None:
+        return state
+    spoken = {"last_word_at": last.created_at, "last_word_by": AuthorKind(last.author)}
+    return state.model_copy(update=spoken)
 
 
 def state_of(row: ConversationRow) -> ConversationState:
-    """A conversation's lifecycle, as its workflow knows it; `last_word_by` is not in the row."""
+    """A conversation's lifecycle as far as it stands in the row: the last word does not."""
     return ConversationState.model_validate(
         row.conversation.state
-        | {
-            "version": row.conversation.version,
-            "last_cause": row.conversation.last_cause,
-            "last_word_at": row.thread.last_message_at,
-        }
+        | {"version": row.conversation.version, "last_cause": row.conversation.last_cause}
     )
 
 
@@ -238,15 +247,21 @@ async def record(
     """Write what a locked conversation's workflow has decided, with the events that tell of it.
 
     The caller has checked that the row's version is the one on which the decision was made.
-    Returns the thread with the events appended. Raises AgentIsFull and WrongTeam, before
-    anything is written, when the agent to whom it goes cannot take it.
+    Returns the thread with the events appended. Raises what `allocator.take` raises,
+    before anything is written, when the agent to whom it goes cannot take it.
     """
     conversation, thread = row.conversation, row.locked
     agent = row.agent
     if state.agent_id is not None and state.agent_id != conversation.agent_id:
         handed_on = any(event.type is EventType.TRANSFERRED for event in events)
         needed = () if handed_on else tuple(conversation.tags)
-        agent = await allocator.take(session, state.agent_id, needed, rules.capacity)
+        unasked = any(event.type is EventType.ASSIGNED and event.by is None for event in events)
+        agent = await allocator.take(
+            session, state.agent_id, needed, rules.capacity, unasked=unasked
+        )
+        if any(event.by == agent.id for event in events):
+            # Whoever accepts is there, be it without a socket.
+            agent.gone_at = None
     said = await command_texts.take(session, state.last_cause)
     for event in events:
         thread = await _tell(session, thread, event, agent, said, rules)
@@ -324,14 +339,17 @@ _FIND = {
     False: _BY_ID,
     # Both are locked: a row that is only joined is as old as the statement, however long that
     # waited for the lock.
-    True: _BY_ID.with_for_update(of=(Thread, Conversation), key_share=True),
+    True: _BY_ID.with_for_update(of=(Thread, Conversation), key_share=True).execution_options(
+        # And what the session knows already is older still.
+        populate_existing=True
+    ),
 }
 _LOCK_CUSTOMER = (
     select(Customer.id).where(Customer.id == bindparam("id")).with_for_update(key_share=True)
 )
 _MESSAGES = Message.__table__.c
 _LAST_WORD = (
-    select(_MESSAGES.author)
+    select(_MESSAGES.author, _MESSAGES.created_at)
     .where(
         _MESSAGES.thread_id == bindparam("id"),
         _MESSAGES.author != AuthorKind.SYSTEM,

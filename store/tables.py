@@ -154,6 +154,9 @@ class Agent(Table):
     last_seen_at: Mapped[datetime | None]
     on_duty: Mapped[bool]
     """Has begun a shift and not signed off; whether they are there is another matter."""
+    gone_at: Mapped[datetime | None]
+    """Since when all their sockets are gone. None while one is open, and for those who have had
+    none in this shift: they work without."""
     capacity: Mapped[int | None]
     """Conversations at once; None for as many as the settings say."""
     tags: Mapped[list[str]]

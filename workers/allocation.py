@@ -8,7 +8,7 @@ from sqlalchemy import exc
 
 from domain.allocation import Match, match
 from domain.conversation_life import Accept, ChangeConversation
-from domain.errors import HoldfastError
+from domain.errors import HoldfastError, Unavailable
 from store import allocator
 from store.database import Database
 from workflows.engine import Engine
@@ -20,6 +20,7 @@ _PAUSE = 0.25
 whatever hint was lost."""
 _LONGEST_PAUSE = 5.0
 """Seconds, while no workflow can take anything."""
+_PATIENCE = 2.0
 _WAITING = 200
 _AT_ONCE = 16
 
@@ -30,33 +31,36 @@ async def assign_forever(database: Database, engine: Engine, capacity: int) -> N
     pause = _PAUSE
     while True:
         try:
-            done = await _assign(database, engine, capacity)
+            works = await _assign(database, engine, capacity)
         except exc.SQLAlchemyError as error:
             log.warning("assignment_waits", reason=type(error).__name__)
-            done = False
-        pause = _PAUSE if done else min(pause * 2, _LONGEST_PAUSE)
+            works = False
+        pause = _PAUSE if works else min(pause * 2, _LONGEST_PAUSE)
         await asyncio.sleep(pause)
 
 
 async def _assign(database: Database, engine: Engine, capacity: int) -> bool:
-    """False when something was to be assigned, and nothing could be."""
+    """False when something was to be assigned, and no workflow could be reached."""
     async with database.begin() as session:
-        waiting = await allocator.waiting(session, _WAITING)
-        agents = await allocator.available(session, capacity) if waiting else []
+        agents = await allocator.available(session, capacity)
+        waiting = await allocator.waiting(session, agents, _WAITING) if agents else []
     matches = match(waiting, agents)
     at_once = asyncio.Semaphore(_AT_ONCE)
-    taken = await asyncio.gather(*(_give(engine, each, at_once) for each in matches))
-    return not matches or any(taken)
+    reached = await asyncio.gather(*(_give(engine, each, at_once) for each in matches))
+    return not matches or any(reached)
 
 
 async def _give(engine: Engine, chosen: Match, at_once: asyncio.Semaphore) -> bool:
     order = ChangeConversation(by=None, command=Accept(agent_id=chosen.agent_id))
     async with at_once:
         try:
-            await engine.change_conversation(chosen.conversation_id, order, uuid4().hex)
+            # One that hangs must not keep the others waiting: it is looked at again next time.
+            async with asyncio.timeout(_PATIENCE):
+                await engine.change_conversation(chosen.conversation_id, order, uuid4().hex)
+        except (TimeoutError, Unavailable):
+            return False
         except HoldfastError as error:
             log.debug(
                 "not_assigned", conversation_id=str(chosen.conversation_id), reason=error.code
             )
-            return False
     return True

@@ -2,35 +2,50 @@
 
     .venv/bin/python -m tests.workflows.record_histories
 
-Run it when a new version of a workflow has made histories of a new kind, and keep the old files:
-workflows that began under them may still be running somewhere.
+Run it when a new version of a workflow has made histories of a new kind. It keeps the old files,
+and writes those that are not there: workflows that began under the old ones may still be running
+somewhere.
 """
 
 import asyncio
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from domain.conversation_life import (
+    Close,
+    ConversationPolicy,
+    ConversationState,
+    ToTicket,
+    Transfer,
+)
 from domain.deadlines import DeadlinePolicy
-from domain.models import AuthorKind, Priority, TicketStatus
-from domain.names import TASK_QUEUE_THREADS, ticket_workflow_id
+from domain.models import AuthorKind, ConversationStatus, Priority, Side, TicketStatus
+from domain.names import TASK_QUEUE_THREADS, conversation_workflow_id, ticket_workflow_id
 from domain.ticket_life import Assign, SetPriority, SetStatus, Snooze
 from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.embedded.temporal import EmbeddedTemporal
 from holdfast.ports import free_port
-from store import migrate
+from store import attendance, conversations, migrate
 from store.database import Database
+from store.presences import Person
+from tests.workflows.chat_desk import ChatDesk
 from tests.workflows.desk import Desk
-from tests.workflows.policies import CHAT
 from workers.threads import Policies, make_worker
 from workflows.engine import Engine
 
 HISTORIES = Path(__file__).parents[1] / "histories"
 SOON = timedelta(seconds=1)
+CHAT = ConversationPolicy(
+    queue_timeout=SOON,
+    agent_grace=SOON,
+    customer_grace=timedelta(minutes=1),
+    idle_timeout=4 * SOON,
+)
 
 
 async def answered_and_closed(desk: Desk) -> UUID:
@@ -69,6 +84,68 @@ async def still_open(desk: Desk) -> UUID:
     return ticket_id
 
 
+async def accepted_and_closed(chat: ChatDesk) -> UUID:
+    """What most conversations go through."""
+    conversation_id = await chat.start()
+    await chat.until_handled(conversation_id)
+    await chat.say(conversation_id, AuthorKind.CUSTOMER)
+    await chat.accept(conversation_id, "bob")
+    for author in (AuthorKind.AGENT, AuthorKind.CUSTOMER, AuthorKind.AGENT):
+        await chat.say(conversation_id, author)
+        await chat.until_handled(conversation_id)
+    await chat.order(conversation_id, Close(agent_id="bob"), "bob")
+    return conversation_id
+
+
+async def timed_out_and_idle(chat: ChatDesk) -> UUID:
+    """Nobody is free, then nobody says anything; words put the end for silence off."""
+    conversation_id = await chat.start()
+    await chat.until(conversation_id, lambda state: state.queue_timeout_at is None)
+    await chat.say(conversation_id, AuthorKind.CUSTOMER)
+    await chat.until(conversation_id, lambda state: state.status is ConversationStatus.CLOSED)
+    return conversation_id
+
+
+async def handed_to_ticket(chat: ChatDesk) -> UUID:
+    """The customer comes, the agent goes, the next one hands it on, and it becomes a ticket."""
+    conversation_id = await chat.start()
+    async with chat.database.begin() as session:
+        customer = (await conversations.find(session, conversation_id)).customer
+    process_id = await _note(chat, Person(Side.CUSTOMER, str(customer.id)), None)
+    await chat.accept(conversation_id, "bob")
+    await chat.until(conversation_id, _is_connected)
+    bob = Person(Side.AGENT, "bob")
+    await _note(chat, bob, None, process_id)
+    await _note(chat, bob, datetime.now(UTC) - 2 * SOON, process_id)
+    async with chat.database.begin() as session:
+        told, _ = await attendance.sweep(session)
+    for ref in told:
+        await chat.engine.nudge(ref)
+    await chat.until(conversation_id, lambda state: state.agent_id is None)
+    await chat.accept(conversation_id, "eve")
+    await chat.order(conversation_id, Transfer(to_agent_id="bob", agent_id="eve"), "eve")
+    await chat.say(conversation_id, AuthorKind.CUSTOMER)
+    await chat.order(conversation_id, ToTicket(agent_id="bob"), "bob")
+    return conversation_id
+
+
+async def _note(
+    chat: ChatDesk, person: Person, gone_at: datetime | None, process_id: UUID | None = None
+) -> UUID:
+    """Note that somebody came or went, and have it looked at."""
+    process_id = process_id or uuid4()
+    async with chat.database.begin() as session:
+        await attendance.beat(session, process_id)
+        told = await attendance.note(session, process_id, {person: gone_at})
+    for ref in told:
+        await chat.engine.nudge(ref)
+    return process_id
+
+
+def _is_connected(state: ConversationState) -> bool:
+    return state.status is ConversationStatus.CONNECTED
+
+
 async def record() -> None:
     policy = DeadlinePolicy(
         first_response=dict.fromkeys(Priority, timedelta(hours=1)) | {Priority.URGENT: SOON},
@@ -84,17 +161,26 @@ async def record() -> None:
             database = Database(postgres.dsn)
             client = await Client.connect(temporal.address, data_converter=pydantic_data_converter)
             desk = Desk(database, Engine(client), policy)
+            chat = ChatDesk(database, Engine(client), CHAT)
             async with make_worker(
                 client, database, Policies(policy, CHAT), task_queue=TASK_QUEUE_THREADS
             ):
                 for scenario in (answered_and_closed, left_alone, still_open):
-                    ticket_id = await scenario(desk)
-                    handle = client.get_workflow_handle(ticket_workflow_id(ticket_id))
-                    history = await handle.fetch_history()
                     file = HISTORIES / f"ticket_{scenario.__name__}.json"
-                    await asyncio.to_thread(file.write_text, history.to_json() + "\n")
+                    if not file.exists():
+                        await _keep(client, ticket_workflow_id(await scenario(desk)), file)
+                await chat.hire("bob", "eve")
+                for episode in (accepted_and_closed, timed_out_and_idle, handed_to_ticket):
+                    file = HISTORIES / f"conversation_{episode.__name__}.json"
+                    if not file.exists():
+                        await _keep(client, conversation_workflow_id(await episode(chat)), file)
             await database.close()
             await asyncio.sleep(1)
+
+
+async def _keep(client: Client, workflow_id: str, file: Path) -> None:
+    history = await client.get_workflow_handle(workflow_id).fetch_history()
+    await asyncio.to_thread(file.write_text, history.to_json() + "\n")
 
 
 if __name__ == "__main__":

@@ -14,10 +14,14 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from domain import names
+from domain.conversation_life import ConversationInput
 from domain.ticket_life import TicketInput
+from workflows.conversation import ConversationWorkflow
 from workflows.ticket import TicketWorkflow
 
-HISTORIES = sorted((Path(__file__).parents[1] / "histories").glob("ticket_*.json"))
+FOLDER = Path(__file__).parents[1] / "histories"
+TICKETS = sorted(FOLDER.glob("ticket_*.json"))
+CONVERSATIONS = sorted(FOLDER.glob("conversation_*.json"))
 
 
 def recorded(file: Path) -> WorkflowHistory:
@@ -29,16 +33,17 @@ def replayer(*workflows: type) -> Replayer:
 
 
 def test_there_are_histories() -> None:
-    assert len(HISTORIES) >= 3
+    assert len(TICKETS) >= 3
+    assert len(CONVERSATIONS) >= 3
 
 
-@pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", TICKETS + CONVERSATIONS, ids=lambda file: file.stem)
 async def test_recorded_history_replays(file: Path) -> None:
-    await replayer(TicketWorkflow).replay_workflow(recorded(file))
+    await replayer(TicketWorkflow, ConversationWorkflow).replay_workflow(recorded(file))
 
 
 @workflow.defn(name=names.TICKET_WORKFLOW)
-class Reordered:
+class ReorderedTicket:
     """Sleeps before it looks, where the ticket workflow looks before it sleeps."""
 
     @workflow.run
@@ -46,7 +51,16 @@ class Reordered:
         await workflow.sleep(1)
 
 
-@pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
+@workflow.defn(name=names.CONVERSATION_WORKFLOW)
+class ReorderedConversation:
+    """The same for conversations."""
+
+    @workflow.run
+    async def run(self, start: ConversationInput) -> None:
+        await workflow.sleep(1)
+
+
+@pytest.mark.parametrize("file", TICKETS + CONVERSATIONS, ids=lambda file: file.stem)
 async def test_changed_order_of_commands_is_noticed(file: Path) -> None:
     with pytest.raises(NondeterminismError):
-        await replayer(Reordered).replay_workflow(recorded(file))
+        await replayer(ReorderedTicket, ReorderedConversation).replay_workflow(recorded(file))

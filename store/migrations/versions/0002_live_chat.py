@@ -12,6 +12,7 @@ ALTER TABLE customers ADD COLUMN phone text;
 
 ALTER TABLE agents
     ADD COLUMN on_duty boolean NOT NULL DEFAULT false,
+    ADD COLUMN gone_at timestamptz,
     ADD COLUMN capacity integer CHECK (capacity >= 0),
     ADD COLUMN tags text[] NOT NULL DEFAULT '{}';
 
