@@ -272,6 +272,18 @@ class TestAgent:
         await order(database, conversation_id, Transfer(to_agent_id="eve"))
         assert await flags(database, conversation_id) == (False, False)
 
+    async def test_who_accepts_without_a_socket_is_there(
+        self, database: Database, process: Process
+    ) -> None:
+        """Once they had sockets; now they work without."""
+        await process.arrive(BOB)
+        await process.depart(BOB)
+        await sweep(database)
+        late = await new_conversation(database)
+        await accept(database, late, "bob")
+        assert await sweep(database) == []
+        assert await flags(database, late) == (False, False)
+
     async def test_who_gets_one_while_gone_is_told_to_be_gone(
         self, database: Database, process: Process, conversation_id: UUID
     ) -> None:
@@ -280,7 +292,8 @@ class TestAgent:
         await process.depart(BOB)
         await sweep(database)
         late = await new_conversation(database)
-        await accept(database, late, "bob")
+        await accept(database, late, "eve")
+        await order(database, late, Transfer(to_agent_id="bob"), by="eve")
         assert await sweep(database) == [late]
         assert await sweep(database) == []
         assert await flags(database, late) == (False, True)
