@@ -256,17 +256,19 @@ def _agent_due(state: ConversationState, policy: ConversationPolicy) -> datetime
 
 
 def _customer_due(state: ConversationState, policy: ConversationPolicy) -> datetime | None:
-    return state.customer_gone_at + policy.customer_grace if state.customer_gone_at else None
+    """When the customer counts as gone: so long after the last socket, or in the queue, for those
+    who never had one, after the last sign of life."""
+    since = state.customer_gone_at
+    if since is None and state.status is QUEUED and not state.customer_here:
+        since = max(state.last_word_at, state.released_at or state.queued_at)
+    return since + policy.customer_grace if since else None
 
 
 def _idle_due(state: ConversationState, policy: ConversationPolicy) -> datetime | None:
-    """Who waits in the queue with a socket open is not idle, however silent; and should it go,
-    there is the customer's grace."""
-    expected = state.customer_here or state.customer_gone_at is not None
-    if state.status is CLOSED or (state.status is QUEUED and expected):
+    """Who waits in the queue is not idle, however silent."""
+    if state.assigned_at is None or state.status is CLOSED:
         return None
-    moved_at = state.assigned_at or state.released_at or state.queued_at
-    return max(state.last_word_at, moved_at) + policy.idle_timeout
+    return max(state.last_word_at, state.assigned_at) + policy.idle_timeout
 
 
 def _alarms(state: ConversationState, policy: ConversationPolicy) -> Iterator[Alarm]:

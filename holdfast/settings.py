@@ -243,10 +243,10 @@ class Settings(BaseSettings):
         description="An agent whose sockets are all gone keeps the conversations for so long.",
     )
     customer_grace: Duration = Field(
-        timedelta(minutes=15),
+        timedelta(minutes=30),
         validation_alias="CUSTOMER_GRACE",
-        description="A customer whose sockets are all gone is expected back for so long; one who "
-        "still waits in the queue then leaves it as a ticket.",
+        description="A customer whose sockets are all gone is expected back for so long; from the "
+        "queue, a question then goes on as a ticket.",
     )
     chat_idle_timeout: Duration = Field(
         timedelta(minutes=30),

@@ -137,7 +137,10 @@ class TestShown:
         await chat.until_handled(conversation_id)
         view = await chat.engine.process(chat_ref(conversation_id))
         assert view.waiting_for == "waiting for an agent"
-        assert [alarm.what for alarm in view.alarms] == ["queue times out", "closes for silence"]
+        assert [alarm.what for alarm in view.alarms] == [
+            "queue times out",
+            "customer counts as gone",
+        ]
 
     async def test_search_attributes_follow(self, chat: ChatDesk, client: Client) -> None:
         await chat.hire("bob")
