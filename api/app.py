@@ -1,5 +1,6 @@
 """The HTTP application, put together."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
@@ -7,7 +8,19 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from api import customers, docs, errors, health, tickets
+from api import (
+    actuator,
+    chat_admin,
+    chat_agents,
+    chat_customers,
+    chat_desk,
+    customers,
+    docs,
+    errors,
+    health,
+    ticket_list,
+    tickets,
+)
 from api.auth import Authenticator
 from api.config import ApiConfig
 from api.front import Front
@@ -17,21 +30,43 @@ from api.services import Services
 from store.database import Database
 from workflows.engine import Engine
 
-_FAMILIES = (tickets.router, customers.router, health.router, docs.router)
+_FAMILIES = (
+    ticket_list.router,
+    tickets.router,
+    customers.router,
+    chat_customers.router,
+    chat_agents.router,
+    chat_desk.router,
+    chat_admin.router,
+    health.router,
+    actuator.router,
+    docs.router,
+)
 
 _DESCRIPTION = """\
 A support desk whose tickets are durable workflows.
 
-Every endpoint but health and this documentation asks for `Authorization: Bearer …`: a service
-key, a JWT, or a token of the OIDC issuer. Every failure is `{"detail": …}`; every answer carries
-`RateLimit-*` and `X-Request-ID`.
+Every endpoint but health, this documentation and the start of a live chat asks for
+`Authorization: Bearer …`: a service key, a JWT, a token of the OIDC issuer, or that of a chat's
+visitor. Every failure is `{"detail": …}`, mostly with a `code`; every answer carries `RateLimit-*`
+and `X-Request-ID`.
 """
 
 _TAGS = [
     {"name": "Tickets", "description": "Open, read, answer and steer tickets."},
     {"name": "Customers", "description": "The people who write to us."},
+    {
+        "name": "Live chat: customers",
+        "description": "Come to chat, talk, and go on as a ticket. A body or query that does not "
+        "fit is 400 in the live chat family; 422 is for what fits and makes no sense.",
+    },
+    {"name": "Live chat: agents", "description": "The queue, and the conversations out of it."},
+    {"name": "Live chat: administration", "description": "How much agents take. For admins."},
     {"name": "Health", "description": "Whether the service runs and can do work. No token."},
 ]
+
+_FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")
+"""Schemas of a 422 that is not ours."""
 
 _EXPOSED = (
     "Retry-After",
@@ -53,7 +88,7 @@ def create_app(config: ApiConfig, database: Database, engine: Engine) -> FastAPI
         limits=RateLimits(config.redis_url),
         readiness=Probe(database, engine),
     )
-    app = FastAPI(
+    app = _Application(
         title="Holdfast",
         version=config.version,
         description=_DESCRIPTION,
@@ -70,6 +105,25 @@ def create_app(config: ApiConfig, database: Database, engine: Engine) -> FastAPI
     for family in _FAMILIES:
         app.include_router(family)
     return app
+
+
+class _Application(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """The document, without the 422 that FastAPI adds where an endpoint describes none: such
+        an endpoint never answers it."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            for path in document["paths"].values():
+                for operation in path.values():
+                    _drop_unless_described(operation["responses"], "422")
+            for name in _FASTAPIS_OWN:
+                document["components"]["schemas"].pop(name, None)
+        return super().openapi()
+
+
+def _drop_unless_described(responses: dict[str, Any], status: str) -> None:
+    if responses.get(status, {}).get("description") == "Validation Error":
+        del responses[status]
 
 
 def _middleware(services: Services) -> list[Middleware]:

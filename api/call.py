@@ -12,6 +12,8 @@ from domain.principals import Principal
 class Call:
     id: str
     """Stands in the logs and in the answer's `X-Request-ID`."""
+    address: str
+    """From where the call comes."""
     identity: Principal | Exception | None
     """Who calls; or why the token was not accepted; or None where there is no token."""
     standing: Standing

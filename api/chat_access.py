@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.ownership import own_customer
 from domain.errors import ConversationNotFound, InsufficientPermissions, InvalidRequest
+from domain.ids import parse_customer_id
 from domain.principals import Principal, Role, Scope
 from store import agents, conversations
 from store.conversations import ConversationRow
@@ -36,8 +37,7 @@ async def visible(
     """
     row = await conversations.find(session, conversation_id, lock=lock)
     if caller.is_customer:
-        own = await own_customer(session, caller)
-        if own is None or own.id != row.conversation.customer_id:
+        if await _customer_id(session, caller) != row.conversation.customer_id:
             raise ConversationNotFound
     elif not (caller.is_staff or caller.has(Scope.TICKETS)):
         raise ConversationNotFound
@@ -52,18 +52,29 @@ async def acting_agent(
 ) -> Acting:
     """The agent who acts: the token says who, and back ends and admins may name another.
 
-    An agent whom a back end names exists from then on. Raises InsufficientPermissions for an
-    agent who names somebody else, and InvalidRequest for a back end that names nobody.
+    An agent whom a back end names exists from then on. `display_name` is for one whose token
+    says none. Raises InsufficientPermissions for an agent who names somebody else, and
+    InvalidRequest for a back end that names nobody.
     """
     if caller.role is Role.SERVICE:
         if agent_id is None:
             raise InvalidRequest("Name the agent who acts, in agentId.")
     elif agent_id is None or agent_id == caller.id:
-        return Acting(caller.id, caller.name or caller.id, caller.is_admin)
+        agent_id = caller.id
+        if caller.name:
+            return Acting(caller.id, caller.name, caller.is_admin)
     elif not caller.acts_for_others:
         raise InsufficientPermissions
     known = await agents.find(session, agent_id)
     if known is None or display_name not in (None, known.name):
         await agents.seen(session, agent_id, display_name or agent_id, "")
-    name = display_name or (known.name if known else agent_id)
-    return Acting(agent_id, name, caller.is_admin)
+    name = display_name or (known.name if known else "")
+    return Acting(agent_id, name or agent_id, caller.is_admin)
+
+
+async def _customer_id(session: AsyncSession, caller: Principal) -> UUID | None:
+    if caller.role is Role.VISITOR:
+        # Their token was given to them for exactly this customer.
+        return parse_customer_id(caller.id)
+    own = await own_customer(session, caller)
+    return own.id if own else None

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.chat_access import Acting, visible
+from api.chat_foresight import foresee
 from api.services import Services
 from domain.conversation_life import ChangeConversation, Close, ConversationCommand
 from domain.errors import ConversationIsClosed, InvalidRequest, NotAssigned
@@ -53,10 +54,12 @@ async def say(
     if acting is not None and acting.only not in (None, row.conversation.agent_id):
         raise NotAssigned if row.thread.open else ConversationIsClosed
     appended = await conversations.write(session, row, draft)
+    if appended.created:
+        return Said(threads.entry_of(appended, draft), appended.nudge)
     entry = await threads.entry(session, appended.thread_id, appended.seq)
     if entry is None:
         raise RuntimeError("a message that was appended is not in the log")
-    return Said(entry, appended.nudge)
+    return Said(entry, nudge=False)
 
 
 def nudge(services: Services, conversation_id: UUID, facts: Facts | None = None) -> None:
@@ -80,11 +83,13 @@ async def order(
     ConversationNotFound, what the rules raise, and EngineUnavailable.
     """
     cause = uuid4().hex
+    change = ChangeConversation(by=by or caller.id, command=command)
     async with services.database.begin() as session:
-        await visible(session, caller, conversation_id)
+        row = await visible(session, caller, conversation_id)
+        if not await foresee(session, services.config, row, change):
+            return row
         if said is not None:
             await command_texts.keep(session, cause, said)
-    change = ChangeConversation(by=by or caller.id, command=command)
     await services.engine.change_conversation(conversation_id, change, cause)
     async with services.database.begin() as session:
         return await conversations.find(session, conversation_id)

@@ -24,7 +24,9 @@ _ROLES = {
 
 
 class ChatModel(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True
+    )
 
     def json_text(self) -> str:
         return self.model_dump_json(by_alias=True)
@@ -80,6 +82,10 @@ class ConversationView(ChatModel):
     close_reason: str | None
     ticket_id: str | None = Field(description="As which it went on.")
     last_seq: int
+
+
+class ConversationDetail(ConversationView):
+    read_seq: dict[Side, int] = Field(description="How far each side has read.")
 
 
 class QueueEntryView(ChatModel):
@@ -148,6 +154,10 @@ def conversation_view(row: ConversationRow) -> ConversationView:
         ticket_id=ticket_id_text(ticket_id) if ticket_id else None,
         last_seq=row.thread.last_seq,
     )
+
+
+def conversation_detail(row: ConversationRow, marks: dict[Side, int]) -> ConversationDetail:
+    return ConversationDetail(**dict(conversation_view(row)), read_seq=marks)
 
 
 def customer_view(customer: Customer) -> ChatCustomer:

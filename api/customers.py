@@ -59,7 +59,7 @@ async def list_customer_tickets(
 
 async def _find(session: AsyncSession, customer_id: UUID, caller: Principal) -> Customer:
     customer = await customers.get(session, customer_id)
-    if caller.role is Role.CUSTOMER:
+    if caller.is_customer:
         own = await own_customer(session, caller)
         if own is None or own.id != customer.id:
             raise CustomerNotFound

@@ -1,4 +1,4 @@
-"""The one place where failures become HTTP answers: always `{"detail": …}`.
+"""The one place where failures become HTTP answers: always `{"detail": …}`, mostly with a `code`.
 
 `answer` translates any exception, `describe` tells OpenAPI which ones an endpoint knows.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import structlog
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import exc
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
@@ -27,6 +27,7 @@ _STATUS: dict[type[errors.HoldfastError], int] = {
     errors.InsufficientPermissions: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.Gone: 410,
     errors.PayloadTooLarge: 413,
     errors.TooManyRequests: 429,
     errors.Unavailable: 503,
@@ -55,6 +56,7 @@ class Problem(BaseModel):
     """Any failure: one sentence that says what to do."""
 
     detail: str
+    code: str = Field("error", description="The same for programs; not every failure has one.")
 
 
 class Fault(BaseModel):
@@ -69,6 +71,7 @@ class Malformed(BaseModel):
     """A request that does not fit: the faults, or a sentence when it fits but makes no sense."""
 
     detail: list[Fault] | str
+    code: str = errors.InvalidRequest.code
 
 
 class _Answer(JSONResponse):
@@ -78,15 +81,20 @@ class _Answer(JSONResponse):
         return json.dumps(content, separators=(",", ":")).encode("ascii")
 
 
-def answer(error: Exception) -> JSONResponse:
-    """Translate any exception; the unexpected ones are logged and become a bare 500."""
+def answer(error: Exception, malformed: int = 422) -> JSONResponse:
+    """Translate any exception; the unexpected ones are logged and become a bare 500.
+
+    `malformed` is the status of a request that does not fit its schema.
+    """
     match error:
         case errors.HoldfastError():
             return _known(error)
         case RequestValidationError():
-            return _Answer({"detail": _faults(error.errors())}, 422)
+            return _malformed(_faults(error.errors()), malformed)
         case json.JSONDecodeError():
-            return _Answer({"detail": [_json_fault(error.msg)]}, 422)
+            return _malformed([_json_fault(error.msg)], malformed)
+        case HTTPException(status_code=413):
+            return _known(errors.PayloadTooLarge())
         case HTTPException():
             return _Answer({"detail": error.detail}, error.status_code, headers=error.headers)
     if isinstance(error, _DATABASE_OUTAGES) or _lost_connection(error):
@@ -107,7 +115,7 @@ def describe(*known: type[errors.HoldfastError]) -> dict[int | str, dict[str, An
         by_status[_status(error)].append(error.sentence)
     return {
         status: {
-            "model": Malformed if status == 422 else Problem,
+            "model": Malformed if status == _status(errors.InvalidRequest) else Problem,
             "description": " Or: ".join(sentences),
             **(_RETRY_AFTER if status in (429, 503) else {}),
         }
@@ -117,11 +125,15 @@ def describe(*known: type[errors.HoldfastError]) -> dict[int | str, dict[str, An
 
 ANY: dict[int | str, dict[str, Any]] = {
     **describe(errors.TooManyRequests, errors.Unavailable),
-    422: {"model": Malformed, "description": "What is wrong with the request, and where."},
     500: {"model": Problem, "description": "A fault of ours, logged under `X-Request-ID`."},
 }
 TOKEN_REQUIRED = describe(errors.NotAuthenticated, errors.InsufficientPermissions)
 BODY = describe(errors.PayloadTooLarge)
+
+
+def describe_malformed(status: int) -> dict[int | str, dict[str, Any]]:
+    """The same for a request that does not fit its schema."""
+    return {status: {"model": Malformed, "description": "What is wrong with it, and where."}}
 
 
 def _known(error: errors.HoldfastError) -> JSONResponse:
@@ -130,7 +142,12 @@ def _known(error: errors.HoldfastError) -> JSONResponse:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, errors.Unavailable | errors.TooManyRequests):
         headers["Retry-After"] = str(error.retry_after)
-    return _Answer({"detail": str(error)}, _status(type(error)), headers=headers)
+    told = {"detail": str(error), "code": error.code}
+    return _Answer(told, _status(type(error)), headers=headers)
+
+
+def _malformed(faults: list[dict[str, Any]], status: int) -> JSONResponse:
+    return _Answer({"detail": faults, "code": errors.InvalidRequest.code}, status)
 
 
 def _lost_connection(error: Exception) -> bool:

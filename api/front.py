@@ -52,11 +52,9 @@ class Front:
 
     async def _receive_call(self, scope: Scope) -> Call:
         identity = await self._identify(scope)
-        if isinstance(identity, Principal):
-            who = identity.key
-        else:
-            who = f"address:{scope['client'][0] if scope.get('client') else 'unknown'}"
-        return Call(uuid4().hex, identity, await self._limits.count(self._limit, who))
+        address = str(scope["client"][0]) if scope.get("client") else "unknown"
+        who = identity.key if isinstance(identity, Principal) else f"address:{address}"
+        return Call(uuid4().hex, address, identity, await self._limits.count(self._limit, who))
 
     async def _identify(self, scope: Scope) -> Principal | Exception | None:
         token = bearer_token(Headers(scope=scope).get("authorization", ""))

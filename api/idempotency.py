@@ -6,7 +6,8 @@
         ...
         return await once.answer(session, 201, view)
 
-The key, the work and the answer are committed together or not at all.
+The key, the work and the answer are committed together or not at all. Work that cannot be
+done in this one transaction, and is safe to do twice, is done before it: see `Attempt.known`.
 """
 
 import hashlib
@@ -18,6 +19,8 @@ from pydantic import BaseModel, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.access import Caller
+from api.call import call_of
+from domain.principals import Principal
 from store import idempotency
 from store.idempotency import Answer
 
@@ -33,40 +36,73 @@ class Attempt:
 
     def __init__(self, caller: str, key: str | None, fingerprint: bytes) -> None:
         self.key = key
+        """The key that the caller gave, if any."""
         self.source = f"api/{caller}"
         """Together with `key` it names in the log what this request wrote."""
         self._caller = caller
         self._fingerprint = fingerprint
 
-    async def answered(self, session: AsyncSession) -> Response | None:
-        """The answer that this request got before. Raises IdempotencyKeyReused."""
+    async def known(self, session: AsyncSession) -> Response | None:
+        """The answer that this request got before, without taking the key for this transaction.
+
+        Raises IdempotencyKeyReused.
+        """
         if self.key is None:
             return None
-        answer = await idempotency.claim(session, self._caller, self.key, self._fingerprint)
+        answer = await idempotency.find(session, self._caller, self.key, self._fingerprint)
         return _response(answer) if answer else None
 
-    async def answer(self, session: AsyncSession, status: int, view: BaseModel) -> Response:
+    async def claim(self, session: AsyncSession) -> Answer | None:
+        """Take the key, or return what was kept under it. Raises IdempotencyKeyReused."""
+        if self.key is None:
+            return None
+        return await idempotency.claim(session, self._caller, self.key, self._fingerprint)
+
+    async def keep(self, session: AsyncSession, status: int, view: BaseModel) -> Answer:
+        """Keep an answer under the claimed key."""
         answer = Answer(status, view.model_dump_json())
         if self.key is not None:
             await idempotency.keep(session, self._caller, self.key, answer)
-        return _response(answer)
+        return answer
+
+    async def answered(self, session: AsyncSession) -> Response | None:
+        """The answer that this request got before. Raises IdempotencyKeyReused."""
+        answer = await self.claim(session)
+        return _response(answer) if answer else None
+
+    async def answer(self, session: AsyncSession, status: int, view: BaseModel) -> Response:
+        return _response(await self.keep(session, status, view))
 
 
-async def _attempt(
-    request: Request,
-    caller: Caller,
-    idempotency_key: Annotated[
-        Key | None, Header(description="The same key and body: the first answer again.")
-    ] = None,
-) -> Attempt:
-    if idempotency_key is None:
-        return Attempt(caller.key, None, b"")
-    said = json.dumps(await request.json(), sort_keys=True, separators=(",", ":"))
+KeyHeader = Annotated[
+    Key | None, Header(description="The same key and body: the first answer again.")
+]
+
+
+async def _attempt(request: Request, caller: Caller, idempotency_key: KeyHeader = None) -> Attempt:
+    return await _attempt_by(caller.key, request, idempotency_key)
+
+
+async def _attempt_by_anybody(request: Request, idempotency_key: KeyHeader = None) -> Attempt:
+    call = call_of(request.scope)
+    caller = f"address:{call.address}"
+    if isinstance(call.identity, Principal) and call.identity.is_customer:
+        caller = call.identity.key
+    return await _attempt_by(caller, request, idempotency_key)
+
+
+async def _attempt_by(caller: str, request: Request, key: str | None) -> Attempt:
+    if key is None:
+        return Attempt(caller, None, b"")
+    body = await request.json() if await request.body() else None
+    said = json.dumps(body, sort_keys=True, separators=(",", ":"))
     place = f"{request.method} {request.url.path}\n{said}"
-    return Attempt(caller.key, idempotency_key, hashlib.sha256(place.encode()).digest())
+    return Attempt(caller, key, hashlib.sha256(place.encode()).digest())
 
 
 Once = Annotated[Attempt, Depends(_attempt)]
+OnceByAnybody = Annotated[Attempt, Depends(_attempt_by_anybody)]
+"""For customers who may have no token yet: then it is their address that calls."""
 
 
 def _response(answer: Answer) -> Response:

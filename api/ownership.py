@@ -15,7 +15,7 @@ from domain.errors import (
     UnknownCustomer,
 )
 from domain.ids import customer_id_from_subject, parse_customer_id
-from domain.models import AuthorKind, Visibility
+from domain.models import AuthorKind, Channel, Visibility
 from domain.principals import Principal, Role
 from store import agents, customers
 from store.customers import Introduction
@@ -42,7 +42,7 @@ async def own_customer(session: AsyncSession, caller: Principal) -> Customer | N
 
 async def require_access(session: AsyncSession, caller: Principal, row: TicketRow) -> None:
     """Other people's tickets do not exist. Raises TicketNotFound."""
-    if caller.role is Role.CUSTOMER:
+    if caller.is_customer:
         own = await own_customer(session, caller)
         if own is None or own.id != row.ticket.customer_id:
             raise TicketNotFound
@@ -53,7 +53,7 @@ async def meet_customer(session: AsyncSession, caller: Principal, body: CreateTi
 
     Raises InsufficientPermissions when a customer names somebody else, and UnknownCustomer.
     """
-    if caller.role is Role.CUSTOMER:
+    if caller.is_customer:
         return await _meet_caller(session, caller, body)
     named = body.customer
     return await customers.meet(
@@ -64,6 +64,25 @@ async def meet_customer(session: AsyncSession, caller: Principal, body: CreateTi
             name=named.name,
             email=named.primary_email,
             identities=body.identities,
+        ),
+    )
+
+
+async def meet_caller(
+    session: AsyncSession, caller: Principal, channel: Channel, name: str | None
+) -> Customer:
+    """The customer for whom a customer's token speaks, who may be new.
+
+    `name` is for one whose token says none.
+    """
+    by_email = bool(caller.email) and not caller.id.startswith("cust_")
+    return await customers.meet(
+        session,
+        Introduction(
+            channel=channel,
+            claimed_id=None if by_email else customer_id_from_subject(caller.id),
+            name=caller.name or name,
+            email=caller.email or None,
         ),
     )
 
@@ -126,20 +145,11 @@ async def _meet_caller(session: AsyncSession, caller: Principal, body: CreateTic
     ):
         # Answers would go to that address: nobody may name one that is not known as theirs.
         raise InsufficientPermissions
-    by_email = bool(caller.email) and not caller.id.startswith("cust_")
-    return await customers.meet(
-        session,
-        Introduction(
-            channel=body.source.channel,
-            claimed_id=None if by_email else customer_id_from_subject(caller.id),
-            name=caller.name or body.customer.name,
-            email=caller.email or None,
-        ),
-    )
+    return await meet_caller(session, caller, body.source.channel, body.customer.name)
 
 
 def _kind_of(caller: Principal) -> AuthorKind:
-    return AuthorKind.CUSTOMER if caller.role is Role.CUSTOMER else AuthorKind.AGENT
+    return AuthorKind.CUSTOMER if caller.is_customer else AuthorKind.AGENT
 
 
 def _known_id(text: str) -> UUID:

@@ -1,17 +1,21 @@
 """What clients may ask for over a socket. JSON names are camelCase, as in the events."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from api.chat_bodies import AgentMessage, CloseAsAgent
+from api.idempotency import Key
 from domain.errors import InvalidRequest
+from domain.principals import Principal, Role
 
 _LARGEST_SEQ = 2**63 - 2
 
 TicketIdAsSent = Annotated[str, Field(max_length=64)] | int
 """Any of the three spellings; see `domain.ids.parse_ticket_ref`."""
+ConversationIdAsSent = Annotated[str, Field(max_length=64)]
 Seq = Annotated[int, Field(ge=0, le=_LARGEST_SEQ)]
 
 
@@ -20,20 +24,27 @@ class _Request(BaseModel):
 
 
 class Unsubscribe(_Request):
-    """`{scope | ticketId}`"""
+    """`{scope | conversationId | ticketId}`
 
-    scope: Literal["tickets"] | None = None
+    `conversation` is no scope of its own: it stands beside a conversationId, or for the
+    conversation that a customer has.
+    """
+
+    scope: Literal["tickets", "queue", "conversation"] | None = None
+    conversation_id: ConversationIdAsSent | None = None
     ticket_id: TicketIdAsSent | None = None
 
     @model_validator(mode="after")
     def _names_one(self) -> Self:
-        if (self.scope is None) == (self.ticket_id is None):
-            raise ValueError("Name either a scope or a ticketId.")
+        conversation = self.scope == "conversation" or self.conversation_id is not None
+        scope = self.scope in ("tickets", "queue")
+        if conversation + scope + (self.ticket_id is not None) != 1:
+            raise ValueError("Name either a scope, a conversationId or a ticketId.")
         return self
 
 
 class Subscribe(Unsubscribe):
-    """`{scope | ticketId, afterSeq?}`"""
+    """`{scope | conversationId | ticketId, afterSeq?}`"""
 
     after_seq: Seq | None = None
 
@@ -45,7 +56,37 @@ class TicketTyping(_Request):
     typing: bool
 
 
-Request = TypeVar("Request", bound=_Request)
+class ChatTyping(_Request):
+    """`{conversationId, typing}`"""
+
+    conversation_id: ConversationIdAsSent
+    typing: bool
+
+
+class ChatRead(_Request):
+    """`{conversationId, seq}`"""
+
+    conversation_id: ConversationIdAsSent
+    seq: Seq
+
+
+class ChatSend(AgentMessage):
+    """`{conversationId, content, metadata?, clientId?}`, and for the desk `visibility?, agentId?`
+
+    `clientId` is what `Idempotency-Key` is over HTTP.
+    """
+
+    conversation_id: ConversationIdAsSent
+    client_id: Key | None = None
+
+
+class ConversationClose(CloseAsAgent):
+    """`{conversationId, reason?}`, and `agentId?` for back ends and admins"""
+
+    conversation_id: ConversationIdAsSent
+
+
+Request = TypeVar("Request", bound=BaseModel)
 
 
 def parse(kind: type[Request], arguments: Sequence[object]) -> Request:
@@ -57,3 +98,22 @@ def parse(kind: type[Request], arguments: Sequence[object]) -> Request:
         place = ".".join(str(part) for part in fault["loc"][:1])
         what = fault["msg"].removeprefix("Value error, ")
         raise InvalidRequest(f"{place}: {what}" if place else what) from None
+
+
+_SUBSCRIBES = ("scope", "conversationId", "ticketId")
+_LEFT_OUT = ("", "null", "undefined")
+"""What browsers make of a variable that was never set."""
+
+
+def subscription_in(query: Mapping[str, str], principal: Principal) -> dict[str, str] | None:
+    """What a handshake's query subscribes to, as `subscribe` would say it; None for nothing.
+
+    Customers who say that they are, and visitors always, mean their own conversation when they
+    name nothing else.
+    """
+    said = {name: value for name, value in query.items() if value not in _LEFT_OUT}
+    if any(name in said for name in _SUBSCRIBES):
+        return said
+    if principal.role is Role.VISITOR or said.get("role") == "customer":
+        return {**said, "scope": "conversation"}
+    return None

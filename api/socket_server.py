@@ -1,4 +1,4 @@
-"""python-socketio with the limits that it leaves out, and nothing of tickets.
+"""python-socketio with the limits that it leaves out, and nothing of what is said.
 
 What is added, measured or read in python-socketio 5.18 and python-engineio 4.15:
 
@@ -6,7 +6,8 @@ What is added, measured or read in python-socketio 5.18 and python-engineio 4.15
 - Strict JSON, and no event may be called `connect` or `disconnect`: the library would run our
   handlers of those names.
 - Three bad frames end a connection, and so does saying nothing sensible within ten seconds. The
-  library keeps a transport open that was refused, or never asked to be let in.
+  library keeps a transport open that was refused, or never asked to be let in. Of those there are
+  only so many for each address.
 - What waits to be sent to a client is bounded. The library's queues are not. A client that does
   not take it is dropped; it comes back with `afterSeq` and has lost nothing.
 - A client's calls reach the receiver one by one, as plain function calls that never wait. The
@@ -18,10 +19,9 @@ This overrides methods of the library that begin with an underscore, so its vers
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
-from urllib.parse import parse_qsl
+from typing import Any
 
 import socketio
 from engineio.async_socket import AsyncSocket
@@ -30,6 +30,8 @@ from engineio.packet import Packet as EnginePacket
 from socketio.packet import ACK, EVENT
 
 from api.socket_frames import MAX_FRAME, OutgoingQueue, StrictJson, TextPacket
+from api.socket_receiver import Call, NotNow, Receiver, Refused, address_in, handshake_in
+from api.socket_seats import Strangers
 from api.streams import Gone
 
 _MAX_BACKLOG = 4_000_000
@@ -46,56 +48,16 @@ _QUIET = logging.getLogger("holdfast.socketio")
 _QUIET.setLevel(logging.CRITICAL)
 
 
-@dataclass(frozen=True, slots=True)
-class Handshake:
-    """What a client says when it connects. `auth` can be any JSON."""
-
-    auth: object
-    authorization: str
-    query: Mapping[str, str]
-    address: str
+Payload = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""Plain JSON."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """An event from a client; `ack` is set when it wants an answer."""
-
-    event: str
-    arguments: list[Any]
-    ack: int | None
-
-
-class Refused(Exception):
-    """A connection is refused for good: the client will not try again by itself."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class NotNow(Exception):
-    """A connection cannot be accepted now: the client will try again by itself."""
-
-
-class Receiver(Protocol):
-    """Whoever the clients talk to. A socket is known by its `sid`."""
-
-    async def connect(self, sid: str, handshake: Handshake) -> None:
-        """Judge a client. Raises Refused or NotNow."""
-
-    def connected(self, sid: str) -> None:
-        """The client knows that it is in: it can be sent events."""
-
-    def called(self, sid: str, call: Call) -> None: ...
-
-    def disconnected(self, sid: str) -> None: ...
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Transport:
     """An Engine.IO connection, over which a client may or may not be connected."""
 
     id: str
+    address: str
     reaper: asyncio.TimerHandle | None = None
     bad_frames: int = 0
     connected: bool = False
@@ -108,9 +70,11 @@ class _Transport:
 
 
 class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library has no types
-    """Clients of one api process. An `Outlet` for streams."""
+    """Clients of one api process. An `Outlet` for streams, and for the queue's board."""
 
-    def __init__(self, receiver: Receiver, frontend_url: str | None) -> None:
+    def __init__(
+        self, receiver: Receiver, frontend_url: str | None, strangers_per_address: int
+    ) -> None:
         super().__init__(
             async_mode="asgi",
             serializer=TextPacket,
@@ -126,9 +90,14 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library h
         self.on("disconnect", self._disconnected)
         self._receiver = receiver
         self._transports: dict[str, _Transport] = {}
+        self._strangers: Strangers[_Transport] = Strangers(strangers_per_address)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def send(self, event: str, payload: Mapping[str, Any], to: Iterable[str]) -> None:
+    def strangers(self, address: str) -> int:
+        """How many connections of an address have not been let in."""
+        return self._strangers.count(address)
+
+    def send(self, event: str, payload: Payload, to: Iterable[str]) -> None:
         """Queue an event for each of these sockets; see `Outlet`."""
         packet = EnginePacket(MESSAGE, TextPacket(EVENT, [event, payload]).encode())
         for sid in to:
@@ -180,10 +149,15 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library h
         return self._transports.get(self.manager.eio_sid_from_sid(sid, _ROOT))
 
     def _await_connect(self, transport: _Transport) -> None:
+        if self._transports.get(transport.id) is not transport:
+            return
         transport.connected = False
         transport.spare()
         loop = asyncio.get_running_loop()
         transport.reaper = loop.call_later(_TIME_TO_CONNECT, self._drop, transport)
+        surplus = self._strangers.add(transport.address, transport)
+        if surplus is not None:
+            self._drop(surplus)
 
     def _count_bad_frame(self, transport: _Transport) -> None:
         transport.bad_frames += 1
@@ -195,6 +169,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library h
         if socket is None or transport.dropped:
             return
         transport.dropped = True
+        self._strangers.remove(transport.address, transport)
         socket.queue.clear()
         reason = self.reason.SERVER_DISCONNECT
         self._start(socket.close(wait=False, abort=True, reason=reason))
@@ -206,20 +181,23 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library h
 
     async def _judge(self, sid: str, environ: Mapping[str, Any], auth: object = None) -> None:
         try:
-            await self._receiver.connect(sid, _handshake(environ, auth))
+            await self._receiver.connect(sid, handshake_in(environ, auth))
         except Refused as refusal:
             data = {"code": refusal.code, "message": str(refusal)}
             raise socketio.exceptions.ConnectionRefusedError(str(refusal), data) from None
         except NotNow:
             self.drop(sid)
             raise socketio.exceptions.ConnectionRefusedError from None
+        transport = self._transport_of(sid)
+        if transport is not None:
+            self._strangers.remove(transport.address, transport)
 
     async def _disconnected(self, sid: str, _reason: str) -> None:
         self._receiver.disconnected(sid)
 
     async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
         await super()._handle_eio_connect(eio_sid, environ)
-        transport = self._transports[eio_sid] = _Transport(eio_sid)
+        transport = self._transports[eio_sid] = _Transport(eio_sid, address_in(environ))
         self._await_connect(transport)
 
     async def _handle_eio_message(self, eio_sid: str, data: object) -> None:
@@ -236,14 +214,15 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library h
             self._count_bad_frame(transport)
 
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        transport = self._transports.pop(eio_sid, None)
+        if transport is not None:
+            transport.spare()
+            self._strangers.remove(transport.address, transport)
         await super()._handle_eio_disconnect(eio_sid, reason)
         socket = self.eio.sockets.get(eio_sid)
         if socket is not None:
             # Whoever waits for something to send stops at None; closing would leave it waiting.
             socket.queue.put_nowait(None)
-        transport = self._transports.pop(eio_sid, None)
-        if transport is not None:
-            transport.spare()
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: object) -> None:
         await super()._handle_connect(eio_sid, namespace, data)
@@ -291,13 +270,3 @@ def _origins(frontend_url: str | None) -> Callable[[str, Mapping[str, Any]], boo
         return origin in (front_end, own)
 
     return is_allowed
-
-
-def _handshake(environ: Mapping[str, Any], auth: object) -> Handshake:
-    client = environ["asgi.scope"].get("client")
-    return Handshake(
-        auth=auth,
-        authorization=environ.get("HTTP_AUTHORIZATION", ""),
-        query=dict(parse_qsl(environ["QUERY_STRING"])),
-        address=client[0] if client else "unknown",
-    )

@@ -1,36 +1,43 @@
 """Socket.IO: who is connected, what they may subscribe to, and what they say.
 
-    sockets = create_sockets(config, database, feed, authenticator, limits)
+    sockets = create_sockets(services, feed)
     asgi = sockets.asgi(app)
     async with sockets.running():
         ...  # serve `asgi`
 
-A client subscribes by its handshake's query (`scope`, `ticketId`, `afterSeq`), and later by
-`subscribe` and `unsubscribe`. Its token alone says what it may see. What cannot be done is told in
-the acknowledgement, as `{code, message}`, or by `system:error`; refused subscriptions by both.
+A client subscribes by its handshake's query (`scope`, `conversationId`, `ticketId`, `afterSeq`),
+and later by `subscribe` and `unsubscribe`. Its token alone says what it may see. What cannot be
+done is told in the acknowledgement, as `{code, message}`, or by `system:error`; refused
+subscriptions by both.
 """
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import jwt
 import socketio
 import structlog
 from limits import RateLimitItemPerMinute
 from starlette.types import ASGIApp
 
-from api.auth import Authenticator, bearer_token
-from api.config import ApiConfig
 from api.errors import answer
-from api.limits import RateLimits
-from api.socket_commands import Answer, Caller, TicketCommands, typing_told
-from api.socket_server import Call, Handshake, NotNow, Refused, SocketServer
-from api.stream_sources import TicketSources
+from api.presence import Presence
+from api.queue_board import QueueBoard
+from api.queue_source import QueueSource
+from api.services import Services
+from api.socket_chat import ChatCommands
+from api.socket_commands import Answer, Caller, Command
+from api.socket_credentials import expires_in, token_in
+from api.socket_receiver import Call, Handshake, NotNow, Refused
+from api.socket_requests import subscription_in
+from api.socket_seats import Seats
+from api.socket_server import SocketServer
+from api.socket_subscriptions import Subscriptions
+from api.socket_whispers import Whispers, event_of
+from api.stream_sources import DatabaseSources
 from api.streams import Gone, Streams
 from domain.errors import (
     DatabaseUnavailable,
@@ -38,9 +45,10 @@ from domain.errors import (
     InsufficientPermissions,
     InvalidRequest,
     NotAuthenticated,
+    TooManyRequests,
 )
 from domain.principals import Principal, Role
-from store.database import Database
+from store.attendance import Person
 from store.feed import Feed, Watch
 
 log = structlog.get_logger(__name__)
@@ -56,8 +64,12 @@ class Client:
 
     sid: str
     principal: Principal
+    address: str
     key: str | None
     """The service key it came with: keys can be revoked."""
+    person: Person | None
+    """Whose being here it counts for."""
+    here: bool = False
     inbox: deque[Call] = field(default_factory=deque)
     working: bool = False
     expiry: asyncio.TimerHandle | None = None
@@ -66,24 +78,25 @@ class Client:
 class Sockets:
     """The sockets of one api process. A `Receiver` for the server."""
 
-    def __init__(
-        self,
-        config: ApiConfig,
-        database: Database,
-        feed: Feed,
-        authenticator: Authenticator,
-        limits: RateLimits,
-    ) -> None:
-        self._database = database
+    def __init__(self, services: Services, feed: Feed) -> None:
+        config, database = services.config, services.database
         self._feed = feed
-        self._authenticator = authenticator
-        self._limits = limits
+        self._authenticator = services.authenticator
+        self._limits = services.limits
         self._limit = RateLimitItemPerMinute(config.rate_limit_caller)
-        self._server = SocketServer(self, config.frontend_url)
-        self._streams = Streams(TicketSources(database), self._server)
+        self._seats = Seats(config.sockets_per_visitor, config.sockets_per_address)
+        self._server = SocketServer(self, config.frontend_url, config.sockets_per_address)
+        self._streams = Streams(DatabaseSources(database), self._server)
+        self._board = QueueBoard(QueueSource(database).read, self._server)
+        self.presence = Presence(database, services.engine.nudge_soon)
         self._clients: dict[str, Client] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._commands = TicketCommands(database, feed, self._streams).table()
+        self._subscriptions = Subscriptions(database, self._streams, self._board)
+        self._commands: dict[str, Command] = {
+            **self._subscriptions.table(),
+            **Whispers(database, feed, self._subscriptions).table(),
+            **ChatCommands(services).table(),
+        }
 
     def asgi(self, app: ASGIApp) -> ASGIApp:
         """`app` with Socket.IO at `/socket.io/`. Its lifespan stays its own."""
@@ -94,10 +107,11 @@ class Sockets:
     async def running(self) -> AsyncIterator[None]:
         """Listen to the feed and send what changes, until the block ends."""
         with self._feed.watch() as threads, self._feed.watch() as others:
-            async with self._feed.running():
+            async with self._feed.running(), self.presence.running():
                 tasks = [
                     asyncio.create_task(_keep(self._streams.follow, threads), name="streams"),
                     asyncio.create_task(_keep(self._follow, others), name="sockets"),
+                    asyncio.create_task(self._board.run(), name="queue board"),
                 ]
                 try:
                     yield
@@ -109,24 +123,36 @@ class Sockets:
 
     async def connect(self, sid: str, handshake: Handshake) -> None:
         try:
-            token = _token(handshake)
+            token = token_in(handshake)
             principal = await self._identify(token, handshake.address)
             await self._count(principal.key)
+            person = await self.presence.person_of(principal)
         except (NotAuthenticated, InsufficientPermissions) as error:
             raise Refused(error.code, str(error)) from None
         except Exception as error:
             raise NotNow from error
-        client = Client(sid, principal, token if principal.role is Role.SERVICE else None)
-        expires_in = _expires_in(token, principal)
-        if expires_in is not None:
-            client.expiry = asyncio.get_running_loop().call_later(expires_in, self._expire, sid)
-        if "scope" in handshake.query or "ticketId" in handshake.query:
-            client.inbox.append(Call("subscribe", [handshake.query], ack=None))
+        address = handshake.address
+        key = token if principal.role is Role.SERVICE else None
+        client = Client(sid, principal, address, key, person)
+        wanted = subscription_in(handshake.query, principal)
+        if wanted is not None:
+            client.inbox.append(Call("subscribe", [wanted], ack=None))
+        seconds = expires_in(token, principal)
+        # From here on nothing waits: whoever has a seat is a client, and gives it back.
+        try:
+            self._seats.take(principal, address, self._server.strangers(address))
+        except TooManyRequests as error:
+            raise Refused(error.code, str(error)) from None
         self._clients[sid] = client
+        if seconds is not None:
+            client.expiry = asyncio.get_running_loop().call_later(seconds, self._expire, sid)
 
     def connected(self, sid: str) -> None:
         client = self._clients.get(sid)
-        if client is not None and client.inbox:
+        if client is None:
+            return
+        self._arrive(client)
+        if client.inbox:
             self._work_on(client)
 
     def called(self, sid: str, call: Call) -> None:
@@ -141,9 +167,24 @@ class Sockets:
 
     def disconnected(self, sid: str) -> None:
         client = self._clients.pop(sid, None)
-        if client is not None and client.expiry is not None:
-            client.expiry.cancel()
-        self._streams.leave(sid)
+        if client is not None:
+            if client.expiry is not None:
+                client.expiry.cancel()
+            self._seats.give_back(client.principal, client.address)
+            if client.here and client.person is not None:
+                self.presence.left(client.person)
+        self._subscriptions.leave(sid)
+
+    def _arrive(self, client: Client) -> None:
+        if client.person is not None:
+            client.here = True
+            self.presence.arrived(client.person)
+
+    async def _recognize(self, client: Client) -> None:
+        """A customer who was unknown on connecting may have come to chat since."""
+        client.person = await self.presence.person_of(client.principal)
+        if client.sid in self._clients:
+            self._arrive(client)
 
     async def _identify(self, token: str, address: str) -> Principal:
         try:
@@ -167,7 +208,7 @@ class Sockets:
         client.working = False
         if client.sid not in self._clients:
             # It left while it was being subscribed to something.
-            self._streams.leave(client.sid)
+            self._subscriptions.leave(client.sid)
 
     async def _handle(self, client: Client, call: Call) -> None:
         try:
@@ -175,6 +216,8 @@ class Sockets:
             command = self._commands.get(call.event)
             if command is None:
                 raise InvalidRequest("There is no such event.")  # noqa: TRY301
+            if client.person is None and client.principal.is_customer:
+                await self._recognize(client)
             result = await command(Caller(client.sid, client.principal), call.arguments)
         except Gone:
             return
@@ -192,9 +235,10 @@ class Sockets:
         while True:
             changes = await watch.changes()
             for whisper in changes.whispers:
-                self._streams.relay(
-                    whisper.thread.id, "ticket:typing", typing_told(whisper), besides=whisper.sid
-                )
+                event, payload = event_of(whisper)
+                self._streams.relay(whisper.thread, event, payload, besides=whisper.sid)
+            if changes.threads or changes.reset:
+                self._board.changed()
             if changes.keys or changes.reset:
                 self._authenticator.forget_keys()
                 self._start(self._check_keys())
@@ -225,14 +269,8 @@ class Sockets:
         task.add_done_callback(self._tasks.discard)
 
 
-def create_sockets(
-    config: ApiConfig,
-    database: Database,
-    feed: Feed,
-    authenticator: Authenticator,
-    limits: RateLimits,
-) -> Sockets:
-    return Sockets(config, database, feed, authenticator, limits)
+def create_sockets(services: Services, feed: Feed) -> Sockets:
+    return Sockets(services, feed)
 
 
 async def _keep(follow: Callable[[Watch], Awaitable[None]], watch: Watch) -> None:
@@ -244,23 +282,6 @@ async def _keep(follow: Callable[[Watch], Awaitable[None]], watch: Watch) -> Non
             log.exception("following_failed")
             await asyncio.sleep(_RESTART_AFTER)
             watch.reset()
-
-
-def _token(handshake: Handshake) -> str:
-    """Raises NotAuthenticated when there is none."""
-    given = handshake.auth.get("token") if isinstance(handshake.auth, Mapping) else None
-    token = given if isinstance(given, str) else bearer_token(handshake.authorization)
-    if not token:
-        raise NotAuthenticated
-    return token
-
-
-def _expires_in(token: str, principal: Principal) -> float | None:
-    """Seconds until a token that was verified ends; None for service keys, which do not."""
-    if principal.role is Role.SERVICE:
-        return None
-    claims = jwt.decode(token, options={"verify_signature": False})
-    return max(0.0, float(claims["exp"]) - time.time())
 
 
 def _refusal(error: Exception) -> Answer:

@@ -1,13 +1,14 @@
-"""What the streams of tickets consist of: the events of one log, and the list of all tickets."""
+"""What the streams consist of: the events of one log, and the list of all tickets."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 from uuid import UUID
 
+from api.chat_views import event_payload, message_view
 from api.streams import TICKETS, Event, Page, Source, Topic
 from api.views import ticket_updated, timeline_entry
 from domain.ids import ticket_id_text
-from domain.models import Visibility
+from domain.models import ThreadKind, ThreadRef, Visibility
 from store import changes, threads
 from store.changes import Moment, Window
 from store.database import Database
@@ -18,11 +19,13 @@ PAGE = 100
 
 
 class LogSource(Source[int]):
-    """One ticket's log, read by seq: `ticket:message` and `ticket:event`."""
+    """One log, read by seq: `ticket:message` and `ticket:event`, or for a conversation
+    `chat:message` and `system:event`."""
 
-    def __init__(self, database: Database, thread_id: UUID) -> None:
+    def __init__(self, database: Database, thread: ThreadRef) -> None:
         self._database = database
-        self._thread_id = thread_id
+        self._thread_id = thread.id
+        self._event = _EVENTS[thread.kind]
 
     async def head(self) -> int:
         async with self._database.begin() as session:
@@ -39,7 +42,7 @@ class LogSource(Source[int]):
             entries = [entry for entry in entries if entry.seq <= until]
             more = more and last < until
             last = last if more else until
-        return Page([_log_event(entry) for entry in entries], last, more)
+        return Page([self._event(entry) for entry in entries], last, more)
 
     def resume(self, after: int, head: int) -> int:
         return min(after, head)
@@ -77,7 +80,7 @@ class TicketsSource(Source[Moment]):
         return position.horizon
 
 
-class TicketSources:
+class DatabaseSources:
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -91,7 +94,7 @@ class TicketSources:
             return await changes.heads(session, thread_ids)
 
 
-def _log_event(entry: Entry) -> Event:
+def _of_ticket(entry: Entry) -> Event:
     told = timeline_entry(entry).model_dump(mode="json")
     ticket_id = ticket_id_text(entry.thread_id)
     private = entry.visibility == Visibility.PRIVATE
@@ -105,6 +108,23 @@ def _log_event(entry: Entry) -> Event:
         "text": entry.content,
     }
     return Event("ticket:event", payload, private)
+
+
+def _of_conversation(entry: Entry) -> Event:
+    private = entry.visibility == Visibility.PRIVATE
+    if entry.event is not None:
+        return Event("system:event", event_payload(entry), private)
+    payload = {
+        "conversationId": str(entry.thread_id),
+        "message": message_view(entry).json_object(),
+    }
+    return Event("chat:message", payload, private)
+
+
+_EVENTS: dict[ThreadKind, Callable[[Entry], Event]] = {
+    ThreadKind.TICKET: _of_ticket,
+    ThreadKind.CONVERSATION: _of_conversation,
+}
 
 
 def _list_events(window: Window) -> list[Event]:

@@ -26,12 +26,13 @@ from uuid import UUID
 
 import structlog
 
+from domain.models import ThreadRef
 from store.feed import Watch
 
 log = structlog.get_logger(__name__)
 
 TICKETS: Final = "tickets"
-Topic = UUID | Literal["tickets"]
+Topic = ThreadRef | Literal["tickets"]
 """The log of a thread, or the list of all tickets."""
 
 _TICKETS_PAUSE = 0.01
@@ -195,6 +196,8 @@ class Streams:
         self._sources = sources
         self._outlet = outlet
         self._streams: dict[Topic, Stream[Any]] = {}
+        self._threads: dict[UUID, ThreadRef] = {}
+        """Those that have a stream, by their id: hints tell no more than that."""
         self._topics: dict[str, set[Topic]] = {}
         self._at_once = asyncio.Semaphore(_PUMPS_AT_ONCE)
         self._waiting: set[Topic] = set()
@@ -206,6 +209,8 @@ class Streams:
         stream = self._streams.get(topic)
         if stream is None:
             stream = self._streams[topic] = Stream(self._sources.of(topic), self._outlet)
+            if isinstance(topic, ThreadRef):
+                self._threads[topic.id] = topic
         stream.guests += 1
         try:
             seq = await stream.join(sid, audience, after)
@@ -245,8 +250,9 @@ class Streams:
             while True:
                 changes = await watch.changes()
                 self._tickets_changed.set()
-                threads = await self._behind(watch) if changes.reset else changes.threads
-                for topic in (threads & self._streams.keys()) - self._waiting:
+                ids = await self._behind(watch) if changes.reset else changes.threads
+                topics = {self._threads[thread_id] for thread_id in ids & self._threads.keys()}
+                for topic in topics - self._waiting:
                     self._waiting.add(topic)
                     pumps.create_task(self._pump(topic, watch))
 
@@ -271,20 +277,22 @@ class Streams:
 
     async def _behind(self, watch: Watch) -> set[UUID]:
         """Threads whose log is written further than their stream, without reading all logs."""
-        threads = [topic for topic in self._streams if isinstance(topic, UUID)]
+        threads = list(self._threads)
         behind: set[UUID] = set()
         try:
             for start in range(0, len(threads), _HEADS_AT_ONCE):
                 heads = await self._sources.heads(threads[start : start + _HEADS_AT_ONCE])
-                behind |= {thread for thread, head in heads.items() if head != self._seq(thread)}
+                behind |= {
+                    thread_id for thread_id in heads if heads[thread_id] != self._seq(thread_id)
+                }
         except Exception:
             log.exception("heads_unreadable")
             self._retry_later(watch)
         return behind
 
-    def _seq(self, topic: Topic) -> int | None:
-        stream = self._streams.get(topic)
-        return stream.seq if stream else None
+    def _seq(self, thread_id: UUID) -> int | None:
+        topic = self._threads.get(thread_id)
+        return self._streams[topic].seq if topic else None
 
     def _retry_later(self, watch: Watch) -> None:
         """Everything once more, whatever it was: failures are rare, and mostly concern all."""
@@ -295,3 +303,5 @@ class Streams:
         stream = self._streams.get(topic)
         if stream is not None and not stream.members and not stream.guests:
             del self._streams[topic]
+            if isinstance(topic, ThreadRef):
+                del self._threads[topic.id]

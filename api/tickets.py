@@ -1,56 +1,50 @@
 """Seed 004: tickets over every channel."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID, uuid4
 
 from fastapi import Depends, Path, Query, Response
-from pydantic import AwareDatetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.access import Caller, allow
 from api.errors import describe
 from api.idempotency import Once, json_answer
-from api.ownership import author_of, meet_customer, own_customer, require_access, require_agent
-from api.paging import DEFAULT_PAGE_SIZE, Page, PageSize
+from api.ownership import author_of, meet_customer, require_access, require_agent
 from api.routes import Routes
 from api.services import ServicesDep
 from api.ticket_bodies import AddMessage, CreateTicket, UpdateTicket
+from api.ticket_timelines import shown_ticket
 from api.views import (
     AssignedView,
-    TicketPage,
     TicketStatusView,
     TicketView,
     TimelineEntry,
     status_view,
-    ticket_view,
     timeline_entry,
 )
 from domain import ticket_rules as rules
 from domain.errors import (
-    CustomerNotFound,
     EngineUnavailable,
     IdempotencyKeyReused,
     NothingToUpdate,
     TicketIsClosed,
     TicketNotFound,
 )
-from domain.ids import TicketRef, parse_customer_id, parse_ticket_ref
+from domain.ids import TicketRef, parse_ticket_ref
 from domain.life import ProcessView
-from domain.models import AuthorKind, Channel, Priority, ThreadKind, ThreadRef, TicketStatus
+from domain.models import AuthorKind, ThreadKind, ThreadRef, TicketStatus
 from domain.principals import Principal, Role, Scope
-from domain.text import IdText, ShortText, TagText
+from domain.text import IdText
 from domain.ticket_life import Assign, ChangeTicket, Command
-from store import threads, ticket_lists, tickets
+from store import threads, tickets
 from store.threads import Draft
-from store.ticket_lists import TicketFilter
 from store.tickets import NewTicket, TicketRow, Written
 from workflows.engine import NewTicketFacts
 
-TIMELINE = 200
-"""So many entries, the newest, stand in a ticket; `…/messages` gives all."""
-
 STAFF = allow(Role.AGENT, Role.ADMIN, Scope.TICKETS)
 EVERYBODY = allow(Role.CUSTOMER, Role.AGENT, Role.ADMIN, Scope.TICKETS)
+FOLLOWERS = allow(Role.CUSTOMER, Role.VISITOR, Role.AGENT, Role.ADMIN, Scope.TICKETS)
+"""Visitors too: their chat may have become a ticket."""
 
 router = Routes(prefix="/api/tickets", tags=["Tickets"])
 
@@ -81,92 +75,23 @@ async def create_ticket(
             return answer
         written = await _open(session, body, caller, services, once)
         row = await tickets.find(session, written.ticket_id)
-        view = await _view(session, row, caller)
+        view = await shown_ticket(session, row, internal=not caller.is_customer)
         response = await once.answer(session, 201, view)
     facts = NewTicketFacts(view.number, body.source.channel, body.priority)
     _nudge(services, written, facts)
     return response
 
 
-@router.get("", include_in_schema=False, response_model=TicketPage, dependencies=[EVERYBODY])
-@router.get(
-    "/",
-    response_model=TicketPage,
-    dependencies=[EVERYBODY],
-    responses=describe(CustomerNotFound),
-)
-async def list_tickets(
-    caller: Caller,
-    services: ServicesDep,
-    status: TicketStatus | None = None,
-    assigned_agent_id: IdText | None = None,
-    priority: Priority | None = None,
-    channel: Channel | None = None,
-    tag: TagText | None = None,
-    customer_id: IdText | None = None,
-    q: Annotated[ShortText | None, Query(description="Words of the subject or a message.")] = None,
-    breached: Annotated[bool | None, Query(description="A deadline has passed.")] = None,
-    snoozed: bool | None = None,
-    created_after: AwareDatetime | None = None,
-    created_before: AwareDatetime | None = None,
-    sort: Annotated[
-        Literal["created", "attention"],
-        Query(description="Newest first; `attention`: first those whose deadline has passed."),
-    ] = "created",
-    page: Page = 1,
-    page_size: PageSize = DEFAULT_PAGE_SIZE,
-) -> Response:
-    """List tickets, the newest first. A change does not move a ticket. Filters combine."""
-    internal = caller.role is not Role.CUSTOMER
-    async with services.database.begin() as session:
-        whose = await _whose(session, caller, customer_id)
-        wanted = TicketFilter(
-            status=status,
-            assigned_agent_id=assigned_agent_id,
-            priority=priority,
-            channel=channel,
-            tag=tag,
-            customer_id=whose,
-            q=q or None,
-            private=internal,
-            breached=breached if internal else None,
-            snoozed=snoozed if internal else None,
-            created_after=created_after,
-            created_before=created_before,
-        )
-        found = await ticket_lists.page(
-            session,
-            wanted,
-            offset=(page - 1) * page_size,
-            limit=page_size,
-            breached_first=sort == "attention" and internal,
-        )
-        total = await ticket_lists.count(session, wanted)
-        newest = await threads.newest_entries(
-            session, [row.ticket.id for row in found], private=internal
-        )
-    return json_answer(
-        TicketPage(
-            tickets=[
-                ticket_view(row, newest.get(row.ticket.id, ()), internal=internal) for row in found
-            ],
-            total_count=total,
-            page=page,
-            page_size=page_size,
-        )
-    )
-
-
 @router.get(
     "/{ticket_id}",
     response_model=TicketView,
-    dependencies=[EVERYBODY],
+    dependencies=[FOLLOWERS],
     responses=describe(TicketNotFound),
 )
 async def get_ticket(ref: Ref, caller: Caller, services: ServicesDep) -> Response:
     async with services.database.begin() as session:
         row = await _find(session, ref, caller)
-        return json_answer(await _view(session, row, caller))
+        return json_answer(await shown_ticket(session, row, internal=not caller.is_customer))
 
 
 @router.put(
@@ -207,7 +132,7 @@ async def update_ticket(
 @router.post(
     "/{ticket_id}/message",
     response_model=TicketView,
-    dependencies=[EVERYBODY],
+    dependencies=[FOLLOWERS],
     responses=describe(TicketNotFound, TicketIsClosed),
 )
 async def add_message(
@@ -238,7 +163,7 @@ async def add_message(
         written = await tickets.write(session, row, draft, services.config.policy)
         if written.ticket_id != row.ticket.id:
             row = await tickets.find(session, written.ticket_id)
-        view = await _view(session, row, caller)
+        view = await shown_ticket(session, row, internal=not caller.is_customer)
         response = await once.answer(session, 200, view)
     _nudge(services, written)
     return response
@@ -247,7 +172,7 @@ async def add_message(
 @router.get(
     "/{ticket_id}/messages",
     response_model=list[TimelineEntry],
-    dependencies=[EVERYBODY],
+    dependencies=[FOLLOWERS],
     responses=describe(TicketNotFound),
 )
 async def list_messages(
@@ -258,11 +183,10 @@ async def list_messages(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> list[TimelineEntry]:
     """The whole log, a part at a time: the first `limit` entries that follow `after_seq`."""
-    internal = caller.role is not Role.CUSTOMER
     async with services.database.begin() as session:
         row = await _find(session, ref, caller)
         entries = await threads.entries(
-            session, row.ticket.id, after_seq=after_seq, limit=limit, private=internal
+            session, row.ticket.id, after_seq=after_seq, limit=limit, private=not caller.is_customer
         )
     return [timeline_entry(entry) for entry in entries]
 
@@ -270,7 +194,7 @@ async def list_messages(
 @router.get(
     "/{ticket_id}/status",
     response_model=TicketStatusView,
-    dependencies=[EVERYBODY],
+    dependencies=[FOLLOWERS],
     responses=describe(TicketNotFound),
 )
 async def get_ticket_status(ref: Ref, caller: Caller, services: ServicesDep) -> Response:
@@ -360,15 +284,10 @@ async def _find(
     return row
 
 
-async def _view(session: AsyncSession, row: TicketRow, caller: Principal) -> TicketView:
-    internal = caller.role is not Role.CUSTOMER
-    timeline = await threads.entries(session, row.ticket.id, limit=TIMELINE, private=internal)
-    return ticket_view(row, timeline, internal=internal)
-
-
 async def _fresh_view(services: ServicesDep, ticket_id: UUID, caller: Principal) -> TicketView:
     async with services.database.begin() as session:
-        return await _view(session, await tickets.find(session, ticket_id), caller)
+        row = await tickets.find(session, ticket_id)
+        return await shown_ticket(session, row, internal=not caller.is_customer)
 
 
 async def _change(
@@ -379,17 +298,6 @@ async def _change(
     if commands:
         order = ChangeTicket(by=caller.id, commands=commands)
         await services.engine.change_ticket(row.ticket.id, order, cause=uuid4().hex)
-
-
-async def _whose(session: AsyncSession, caller: Principal, customer_id: str | None) -> UUID | None:
-    """Whose tickets are listed: customers see their own, whatever they ask for."""
-    if caller.role is not Role.CUSTOMER:
-        return parse_customer_id(customer_id) if customer_id else None
-    own = await own_customer(session, caller)
-    if customer_id is not None and (own is None or parse_customer_id(customer_id) != own.id):
-        raise CustomerNotFound
-    # A customer who has never written has no tickets, which is what an unused id has.
-    return own.id if own else uuid4()
 
 
 def _nudge(services: ServicesDep, written: Written, facts: NewTicketFacts | None = None) -> None:

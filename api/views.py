@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -65,6 +66,7 @@ class TicketView(BaseModel):
     deadlines: Deadlines
     breached: bool
     follow_up_of: str | None
+    conversation_id: UUID | None = Field(description="The live conversation that it goes on from.")
     last_seq: int
     timeline: list[TimelineEntry]
 
@@ -160,6 +162,7 @@ def ticket_view(row: TicketRow, timeline: Iterable[Entry], *, internal: bool) ->
         deadlines=_DEADLINES.validate_python(ticket.deadlines if internal else {}),
         breached=ticket.breached and internal,
         follow_up_of=ticket_id_text(ticket.follow_up_of) if ticket.follow_up_of else None,
+        conversation_id=ticket.conversation_id,
         last_seq=thread.last_seq,
         timeline=[timeline_entry(entry) for entry in timeline],
     )

@@ -34,11 +34,22 @@ class Database:
             connect_args={"options": _SESSION_LIMITS, "connect_timeout": 5},
         )
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
+        statements = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._readers = async_sessionmaker(statements, expire_on_commit=False)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncSession]:
         """One transaction: committed when the block ends, rolled back when it raises."""
         async with self._sessions.begin() as session:
+            yield session
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """For single statements that only read, each as of its own instant.
+
+        It saves two round trips, which is half of what such a statement takes.
+        """
+        async with self._readers() as session:
             yield session
 
     async def check(self) -> None:

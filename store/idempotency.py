@@ -41,9 +41,17 @@ async def claim(session: AsyncSession, caller: str, key: str, fingerprint: bytes
     ).scalar_one()
     if row.fingerprint != fingerprint:
         raise IdempotencyKeyReused
-    if row.status is None or row.body is None:
-        raise RuntimeError("an idempotency key was committed without its answer")
-    return Answer(row.status, row.body)
+    return _answer(row)
+
+
+async def find(session: AsyncSession, caller: str, key: str, fingerprint: bytes) -> Answer | None:
+    """The answer that was given under a key, without taking the key. Raises as `claim` does."""
+    row = await session.get(IdempotencyKey, (caller, key))
+    if row is None:
+        return None
+    if row.fingerprint != fingerprint:
+        raise IdempotencyKeyReused
+    return _answer(row)
 
 
 async def keep(session: AsyncSession, caller: str, key: str, answer: Answer) -> None:
@@ -59,6 +67,12 @@ async def forget_old(session: AsyncSession) -> bool:
     """Forget some answers that nobody will ask for again; True when there may be more."""
     forgotten = await session.scalar(_FORGET, {"kept_for": KEPT_FOR})
     return bool(forgotten)
+
+
+def _answer(row: IdempotencyKey) -> Answer:
+    if row.status is None or row.body is None:
+        raise RuntimeError("an idempotency key was committed without its answer")
+    return Answer(row.status, row.body)
 
 
 _FORGET = text(

@@ -189,6 +189,25 @@ async def append(session: AsyncSession, thread: Locked, draft: Draft) -> Appende
     return Appended(message_id, thread.id, seq, created_at, created=True, nudge=nudge)
 
 
+def entry_of(appended: Appended, draft: Draft) -> Entry:
+    """The entry that a draft has become just now."""
+    return Entry(
+        thread_id=appended.thread_id,
+        seq=appended.seq,
+        id=appended.id,
+        author=draft.author,
+        author_id=draft.author_id,
+        author_name=draft.author_name,
+        visibility=draft.visibility,
+        content=draft.content,
+        content_type=draft.content_type,
+        event=draft.event,
+        metadata=draft.metadata,
+        attachments=draft.attachments,
+        created_at=appended.created_at,
+    )
+
+
 async def append_event(
     session: AsyncSession, thread: Locked, event: Event, **also: str | None
 ) -> Locked:

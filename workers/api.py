@@ -3,6 +3,7 @@
 import socket
 from importlib.metadata import version
 
+import structlog
 import uvicorn
 
 from api.app import create_app
@@ -18,8 +19,13 @@ from workers.garbage import leave_the_start_alone
 from workflows.connection import connect
 from workflows.engine import Engine
 
+log = structlog.get_logger(__name__)
+
 _GRACE = 3
 """Seconds that open requests get to end when the process is told to."""
+_KEEP_ALIVE = 75
+"""Seconds. Longer than clients and proxies keep idle connections, so that it is they who close
+them: a request that crosses our closing is lost, and its sender cannot know whether it arrived."""
 
 
 def api_config(settings: Settings) -> ApiConfig:
@@ -53,17 +59,27 @@ def api_config(settings: Settings) -> ApiConfig:
     )
 
 
+def warn_of(config: ApiConfig) -> None:
+    """Say loudly what is only safe where somebody has thought about it."""
+    if config.trust_fingerprint:
+        log.warning(
+            "FINGERPRINTS_ARE_TRUSTED",
+            setting="LIVECHAT_TRUST_FINGERPRINT",
+            meaning="whoever names a visitor's fingerprint reads and writes that visitor's chat; "
+            "only safe behind a proxy that has checked who it is",
+        )
+
+
 async def run(settings: Settings, listeners: list[socket.socket]) -> None:
     """Serve on these listening sockets until the process is told to end."""
     logs.configure(settings.log_level, settings.log_format)
     database = open_database(settings)
     engine = Engine(await connect())
     config = api_config(settings)
+    warn_of(config)
     app = create_app(config, database, engine)
     services: Services = app.state.services
-    sockets = create_sockets(
-        config, database, PostgresFeed(database), services.authenticator, services.limits
-    )
+    sockets = create_sockets(services, PostgresFeed(database))
     server = uvicorn.Server(
         uvicorn.Config(
             sockets.asgi(app),
@@ -72,6 +88,7 @@ async def run(settings: Settings, listeners: list[socket.socket]) -> None:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=_GRACE,
+            timeout_keep_alive=_KEEP_ALIVE,
             **SERVER_OPTIONS,
         )
     )

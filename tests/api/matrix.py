@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -24,7 +25,11 @@ class Endpoint:
     @property
     def address(self) -> str:
         """The path with ids that can be, but are not."""
-        ids = {"ticket_id": f"tkt_{UNUSED_ID}", "customer_id": f"cust_{UNUSED_ID}"}
+        ids = {
+            "ticket_id": f"tkt_{UNUSED_ID}",
+            "customer_id": f"cust_{UNUSED_ID}",
+            "conversation_id": str(UUID(UNUSED_ID)),
+        }
         return re.sub(r"\{(\w+)\}", lambda name: ids.get(name[1], "unknown"), self.path)
 
 

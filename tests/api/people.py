@@ -1,9 +1,12 @@
 """Those who call in tests, and what they carry in `Authorization`."""
 
 import time
+from datetime import timedelta
+from uuid import UUID, uuid4
 
 import jwt
 
+from api.visitors import VisitorTokens
 from domain.principals import Role, Scope
 from store import keys
 from store.database import Database
@@ -29,7 +32,14 @@ def bearer(credential: str) -> dict[str, str]:
 
 
 def as_(role: Role, sub: object = None, **claims: object) -> dict[str, str]:
+    """A visitor's `sub` is a UUID."""
+    if role is Role.VISITOR:
+        return visitor(sub if isinstance(sub, UUID) else uuid4())
     return bearer(token(role.value, sub, **claims))
+
+
+def visitor(visitor_id: UUID) -> dict[str, str]:
+    return bearer(VisitorTokens(SECRET, timedelta(hours=1)).issue(visitor_id).token)
 
 
 async def with_key(database: Database, *scopes: Scope) -> dict[str, str]:

@@ -10,14 +10,15 @@ import uvicorn
 from api.app import create_app
 from api.config import ApiConfig
 from store.database import Database
-from tests.api.conftest import PretendedEngine
+from tests.api.conftest import JudgingEngine
 from workflows.engine import Engine
 
 
 @contextmanager
 def served(config: ApiConfig, database_url: str) -> Iterator[str]:
     """Yield the base address of the application."""
-    app = create_app(config, Database(database_url), cast("Engine", PretendedEngine()))
+    database = Database(database_url)
+    app = create_app(config, database, cast("Engine", JudgingEngine(database, config)))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     bound = server.config.bind_socket()
     bound.listen()

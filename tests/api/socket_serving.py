@@ -19,7 +19,7 @@ from api.sockets import Sockets, create_sockets
 from domain.ids import ticket_id_text
 from store.database import Database
 from store.postgres_feed import PostgresFeed
-from tests.api.conftest import PretendedEngine
+from tests.api.conftest import JudgingEngine
 from workflows.engine import Engine
 
 PATIENCE = 20.0
@@ -35,18 +35,18 @@ class _Server(uvicorn.Server):
 class ApiProcess:
     """What one api process is made of. It shares nothing with another but the database."""
 
-    def __init__(self, url: str, sockets: Sockets) -> None:
+    def __init__(self, url: str, sockets: Sockets, engine: JudgingEngine) -> None:
         self.url = url
         self.sockets = sockets
+        self.engine = engine
 
 
 @asynccontextmanager
 async def api_process(config: ApiConfig, dsn: str) -> AsyncIterator[ApiProcess]:
     database = Database(dsn)
-    app = create_app(config, database, cast("Engine", PretendedEngine()))
-    services = app.state.services
-    feed = PostgresFeed(database, heartbeat=1)
-    sockets = create_sockets(config, database, feed, services.authenticator, services.limits)
+    engine = JudgingEngine(database, config)
+    app = create_app(config, database, cast("Engine", engine))
+    sockets = create_sockets(app.state.services, PostgresFeed(database, heartbeat=1))
     server = _Server(
         uvicorn.Config(
             sockets.asgi(app),
@@ -61,7 +61,7 @@ async def api_process(config: ApiConfig, dsn: str) -> AsyncIterator[ApiProcess]:
     async with sockets.running():
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         try:
-            yield ApiProcess(f"http://127.0.0.1:{bound.getsockname()[1]}", sockets)
+            yield ApiProcess(f"http://127.0.0.1:{bound.getsockname()[1]}", sockets, engine)
         finally:
             server.should_exit = True
             await serving
@@ -106,12 +106,23 @@ class Listener:
             request["afterSeq"] = after
         return await self.call("subscribe", request)
 
+    async def follow(self, conversation_id: UUID, after: int | None = None) -> dict[str, Any]:
+        """The same for a conversation."""
+        request: dict[str, object] = {"conversationId": str(conversation_id)}
+        if after is not None:
+            request["afterSeq"] = after
+        return await self.call("subscribe", request)
+
     async def until(self, reached: Callable[[], bool]) -> None:
         """Wait for events until `reached`."""
         async with asyncio.timeout(PATIENCE):
             while not reached():
                 self._arrived.clear()
                 await self._arrived.wait()
+
+    async def until_it_has(self, seq: int) -> None:
+        """An entry of a log."""
+        await self.until(lambda: seq in self.seqs)
 
     async def next(self, name: str) -> dict[str, Any]:
         """The payload of the first event of a name."""
@@ -125,9 +136,9 @@ class Listener:
     def seqs(self) -> list[int]:
         """Of the entries of logs that came, messages and events alike."""
         return [
-            payload["message"]["seq"] if name == "ticket:message" else payload["seq"]
+            payload["message"]["seq"] if name.endswith(":message") else payload["seq"]
             for name, payload in self.events
-            if name in ("ticket:message", "ticket:event")
+            if name in ("ticket:message", "ticket:event", "chat:message", "system:event")
         ]
 
     def _take(self, event: str, payload: object = None) -> None:

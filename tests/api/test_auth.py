@@ -162,7 +162,7 @@ class TestHeader:
     ) -> None:
         answer = await client.get("/probe/caller", headers=headers)
         assert answer.status_code == 401
-        assert answer.json() == {"detail": "Invalid authentication token"}
+        assert answer.json() == {"detail": "Invalid authentication token", "code": "unauthorized"}
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
     async def test_a_token_in_the_address_is_none(self, client: httpx.AsyncClient) -> None:

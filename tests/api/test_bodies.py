@@ -128,7 +128,7 @@ async def test_a_body_may_have_256_kilobytes(client: httpx.AsyncClient) -> None:
     assert (await post(client, body.ljust(MAX_BODY))).status_code == 200
     answer = await post(client, body.ljust(MAX_BODY + 1))
     assert answer.status_code == 413
-    assert answer.json() == {"detail": "The request is too large."}
+    assert answer.json() == {"detail": "The request is too large.", "code": "too_large"}
 
 
 async def test_a_body_that_never_ends_is_cut_off(client: httpx.AsyncClient) -> None:

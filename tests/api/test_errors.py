@@ -1,5 +1,7 @@
 """Every failure has one shape, whatever fails."""
 
+import json
+
 import httpx
 import psycopg
 import pytest
@@ -31,6 +33,7 @@ class TestAnswer:
             (errors.InsufficientPermissions(), 403),
             (errors.TicketNotFound(), 404),
             (errors.IllegalTransition(), 409),
+            (errors.ConversationIsClosed(), 410),
             (errors.PayloadTooLarge(), 413),
             (errors.TooManyRequests(7), 429),
             (errors.EngineUnavailable(), 503),
@@ -40,7 +43,7 @@ class TestAnswer:
     def test_says_the_sentence(self, error: errors.HoldfastError, status: int) -> None:
         told = answer(error)
         assert told.status_code == status
-        assert bytes(told.body).decode() == f'{{"detail":"{error}"}}'
+        assert json.loads(bytes(told.body)) == {"detail": str(error), "code": error.code}
 
     def test_knows_every_error(self) -> None:
         never_answered = {errors.HoldfastError, errors.NewerDatabase}
@@ -111,12 +114,13 @@ class TestApplication:
         answered = await client.get("/api/tickets/", headers=agent)
         assert answered.status_code == 503
         assert answered.headers["Retry-After"]
-        assert answered.json() == {"detail": errors.DatabaseUnavailable.sentence}
+        assert answered.json()["detail"] == errors.DatabaseUnavailable.sentence
 
     def test_every_operation_describes_its_errors(self, app: FastAPI) -> None:
         for method, path, operation in operations(app):
             told = set(operation["responses"])
-            assert told >= {"422", "429", "500", "503"}, (method, path)
+            assert told >= {"429", "500", "503"}, (method, path)
+            assert told & {"400", "422"}, (method, path)
             if "security" in operation:
                 assert told >= {"401", "403"}, (method, path)
             if "requestBody" in operation:

@@ -4,16 +4,18 @@ import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from api.config import ApiConfig
 from domain.principals import Role
 from store import agents
 from store.database import Database
 from tests.api.matrix import UNUSED_ID, operations
-from tests.api.people import as_
+from tests.api.people import as_, visitor
 from tests.api.schemas import SAMPLE_TEXT, places, replaced, sample
 
 SQL = "'; DROP TABLE tickets; SELECT pg_sleep(9) --"
@@ -67,9 +69,23 @@ def deep(levels: int) -> list[Any]:
     return value
 
 
+VISITOR_ID = uuid4()
+CUSTOMERS_DOOR = "/api/customer/conversations/"
+
+
+@pytest.fixture
+def config(config: ApiConfig) -> ApiConfig:
+    """Without limits, so that requests get past the 429."""
+    unlimited = {"rate_limit_visitors": 1_000_000, "rate_limit_messages": 1_000_000}
+    return config.model_copy(update=unlimited)
+
+
 @pytest.fixture
 async def ids(client: httpx.AsyncClient, database: Database) -> dict[str, str]:
-    """A ticket, a customer and an agent that exist, so that requests get past the 404."""
+    """A ticket, a customer and an agent that exist, so that requests get past the 404.
+
+    And two conversations: what one side tries must not end the other's.
+    """
     async with database.begin() as session:
         await agents.add(session, SAMPLE_TEXT, "Jane")
     ticket = await client.post(
@@ -79,7 +95,17 @@ async def ids(client: httpx.AsyncClient, database: Database) -> dict[str, str]:
     )
     assert ticket.status_code == 201
     body = ticket.json()
-    return {"ticket_id": body["ticket_id"], "customer_id": body["customer"]["internal_id"]}
+    visitors, desks = [
+        (await client.post("/api/customer/sessions", headers=headers, json={})).json()
+        for headers in (visitor(VISITOR_ID), visitor(uuid4()))
+    ]
+    return {
+        "ticket_id": body["ticket_id"],
+        "customer_id": body["customer"]["internal_id"],
+        "agent_id": SAMPLE_TEXT,
+        "conversation_id": desks["conversationId"],
+        "own_conversation_id": visitors["conversationId"],
+    }
 
 
 class Attack:
@@ -87,13 +113,15 @@ class Attack:
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
-        self._headers = {**as_(Role.ADMIN), "Content-Type": "application/json"}
+        self._content = {"Content-Type": "application/json"}
         self.tried = 0
         self.wrong: list[str] = []
 
     async def send(self, method: str, url: str, body: bytes | None) -> None:
         self.tried += 1
-        answer = await self._client.request(method, url, headers=self._headers, content=body)
+        who = visitor(VISITOR_ID) if url.startswith(CUSTOMERS_DOOR) else as_(Role.ADMIN)
+        headers = who | self._content
+        answer = await self._client.request(method, url, headers=headers, content=body)
         said_why = answer.status_code < 400 or answer.json()["detail"]
         if answer.status_code >= 500 or not said_why:
             self.wrong.append(f"{method} {url[:200]} {body!r:.300}: {answer.status_code}")
@@ -104,8 +132,14 @@ def attack(client: httpx.AsyncClient) -> Attack:
     return Attack(client)
 
 
+def ids_in(path: str, ids: dict[str, str]) -> dict[str, str]:
+    own = {"conversation_id": ids["own_conversation_id"]}
+    return ids | (own if path.startswith(CUSTOMERS_DOOR) else {})
+
+
 def addresses(path: str, operation: dict[str, Any], ids: dict[str, str]) -> Iterator[str]:
     """The address with a hostile text in one parameter at a time."""
+    ids = ids_in(path, ids)
     good = path.format_map(ids)
     for parameter in operation.get("parameters", ()):
         name = parameter["name"]
@@ -138,7 +172,7 @@ async def test_bodies(app: FastAPI, attack: Attack, ids: dict[str, str]) -> None
         for place in places(good):
             for value in (*TEXTS, *VALUES, deep(190)):
                 body = json.dumps(replaced(good, place, value)).encode()
-                await attack.send(method, path.format_map(ids), body)
+                await attack.send(method, path.format_map(ids_in(path, ids)), body)
     assert attack.wrong == []
     assert attack.tried > 1_000
 

@@ -12,13 +12,14 @@ from psycopg import AsyncConnection
 from sqlalchemy import exc
 
 from api.config import ApiConfig
-from domain.models import Visibility
+from domain.models import ThreadKind, Visibility
 from holdfast.embedded.postgres import EmbeddedPostgres
 from store import migrate, threads
 from store.database import Database
 from store.postgres_feed import APPLICATION_NAME
 from tests.api.people import token
 from tests.api.socket_serving import PATIENCE, ApiProcess, Listener, api_process
+from tests.store.chatting import new_conversation
 from tests.store.writing import open_ticket, write
 
 TRANSPORTS = (["websocket"], ["polling"], ["polling", "websocket"])
@@ -35,11 +36,11 @@ def listen(process: ApiProcess, *transports: str) -> Listener:
     return Listener(process.url, token("agent"), *transports)
 
 
-async def write_many(database: Database, ticket_ids: Sequence[UUID], count: int) -> None:
+async def write_many(database: Database, thread_ids: Sequence[UUID], count: int) -> None:
     chance = random.Random(count)
     for _ in range(count):
         visibility = chance.choice(list(Visibility))
-        await write(database, chance.choice(ticket_ids), visibility=visibility)
+        await write(database, chance.choice(thread_ids), visibility=visibility)
 
 
 async def end_feeds(connection: AsyncConnection) -> None:
@@ -50,26 +51,34 @@ async def end_feeds(connection: AsyncConnection) -> None:
     )
 
 
+async def subscribe(listener: Listener, kind: ThreadKind, thread_id: UUID, after: int) -> None:
+    if kind is ThreadKind.TICKET:
+        await listener.subscribe(thread_id, after)
+    else:
+        await listener.follow(thread_id, after)
+
+
 class Life:
     """A client that comes, goes and comes back, to either process, over any transport."""
 
-    def __init__(self, chance: random.Random, ticket_id: UUID) -> None:
+    def __init__(self, chance: random.Random, kind: ThreadKind, thread_id: UUID) -> None:
         self._chance = chance
-        self._ticket_id = ticket_id
+        self._kind = kind
+        self.thread_id = thread_id
         self.seqs: list[int] = []
 
     async def live(self, processes: Sequence[ApiProcess], writing: asyncio.Task[None]) -> None:
         while not writing.done():
             listener = listen(self._chance.choice(processes), *self._chance.choice(TRANSPORTS))
             async with listener:
-                await listener.subscribe(self._ticket_id, self.last)
+                await subscribe(listener, self._kind, self.thread_id, self.last)
                 enough = self._chance.randrange(30)
                 await self._wait(listener, enough, writing)
             self.seqs += listener.seqs
 
     async def catch_up(self, process: ApiProcess, last_seq: int) -> None:
         async with listen(process) as listener:
-            await listener.subscribe(self._ticket_id, self.last)
+            await subscribe(listener, self._kind, self.thread_id, self.last)
             await listener.until(lambda: self.last + len(listener.seqs) >= last_seq)
         self.seqs += listener.seqs
 
@@ -84,15 +93,17 @@ class Life:
         waiting.cancel()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", ThreadKind)
+@pytest.mark.parametrize("seed", range(2))
 async def test_clients_that_come_and_go(
-    processes: Sequence[ApiProcess], database: Database, seed: int
+    processes: Sequence[ApiProcess], database: Database, kind: ThreadKind, seed: int
 ) -> None:
     """While the connections that listen are ended, too."""
     chance = random.Random(seed)
-    ticket_ids = [await open_ticket(database) for _ in range(3)]
-    lives = [Life(chance, chance.choice(ticket_ids)) for _ in range(15)]
-    writing = asyncio.create_task(write_many(database, ticket_ids, 600))
+    begin = open_ticket if kind is ThreadKind.TICKET else new_conversation
+    thread_ids = [await begin(database) for _ in range(3)]
+    lives = [Life(chance, kind, chance.choice(thread_ids)) for _ in range(15)]
+    writing = asyncio.create_task(write_many(database, thread_ids, 600))
     living = asyncio.gather(*(life.live(processes, writing) for life in lives))
     async with await AsyncConnection.connect(database.dsn, autocommit=True) as connection:
         while not writing.done():
@@ -101,7 +112,7 @@ async def test_clients_that_come_and_go(
     await writing
     await living
     for life in lives:
-        last_seq = await _last_seq(database, life._ticket_id)
+        last_seq = await _last_seq(database, life.thread_id)
         await life.catch_up(chance.choice(processes), last_seq)
         assert life.seqs == list(range(1, last_seq + 1))
 

@@ -13,10 +13,12 @@ import pytest
 from api.config import ApiConfig
 from domain.ids import ticket_id_text
 from store.database import Database
-from tests.api.people import token
+from tests.api.people import token, visitor
 from tests.api.socket_serving import PATIENCE, ApiProcess, api_process
+from tests.store.chatting import new_customer, start
 from tests.store.writing import open_ticket, write
 
+_MESSAGES = ("ticket:message", "chat:message")
 FOLDER = Path(__file__).parent.parent / "js"
 
 pytestmark = pytest.mark.skipif(
@@ -58,7 +60,7 @@ class Browser:
 
     @property
     def seqs(self) -> list[int]:
-        payloads = [line["payload"] for line in self.told if line.get("event") == "ticket:message"]
+        payloads = [line["payload"] for line in self.told if line.get("event") in _MESSAGES]
         return [payload["message"]["seq"] for payload in payloads]
 
 
@@ -113,6 +115,54 @@ async def write_on(listener: Browser, database: Database, ticket_id: UUID) -> No
     for written in range(1, 11):
         await listener.until_it_has(written)
         await write(database, ticket_id)
+
+
+@pytest.mark.parametrize("transports", [["websocket"], ["polling"], ["polling", "websocket"]])
+async def test_live_chat(process: ApiProcess, database: Database, transports: list[str]) -> None:
+    """As the widget does it: a visitor's token, and a query with much in it."""
+    customer_id = await new_customer(database)
+    conversation_id = str((await start(database, customer_id)).conversation_id)
+    query = {"role": "customer", "fingerprint": "f", "conversationId": None, "afterSeq": 0}
+    visitor_token = visitor(customer_id)["Authorization"].removeprefix("Bearer ")
+    async with (
+        browser(process, visitor_token, transports, **query) as widget,
+        browser(process, token("agent"), transports, role="agent", scope="queue") as desk,
+    ):
+        assert await widget.hear("connected") in transports
+        await widget.until(lambda: _payloads(widget, "system:event"))
+        assert _payloads(widget, "system:event")[0]["status"] == "QUEUED"
+        for number in range(20):
+            words = {
+                "conversationId": conversation_id,
+                "content": f"{number}",
+                "clientId": f"{number}",
+            }
+            await widget.order({"event": "chat:send", "payload": words})
+        await widget.until_it_has(20)
+        answers = [line["answer"] for line in widget.told if "answer" in line]
+        assert [answer["content"] for answer in answers] == [
+            str(number) for number in range(len(answers))
+        ]
+        messages = [told["message"] for told in _payloads(widget, "chat:message")]
+        assert [message["content"] for message in messages] == [str(n) for n in range(20)]
+        await desk.until(lambda: _shows(desk, conversation_id, "19"))
+        await widget.order({"event": "subscribe", "payload": {"scope": "queue"}})
+        await widget.until(lambda: _payloads(widget, "system:error"))
+        assert _payloads(widget, "system:error")[0]["code"] == "forbidden"
+        assert not _payloads(widget, "queue:snapshot")
+
+
+def _payloads(listener: Browser, event: str) -> list[Any]:
+    return [line["payload"] for line in listener.told if line.get("event") == event]
+
+
+def _shows(desk: Browser, conversation_id: str, content: str) -> bool:
+    """Whether the last snapshot is of this one conversation, and up to date."""
+    snapshots = _payloads(desk, "queue:snapshot")
+    entries = snapshots[-1] if snapshots else []
+    return [
+        (entry["conversationId"], (entry["lastMessage"] or {}).get("content")) for entry in entries
+    ] == [(conversation_id, content)]
 
 
 async def test_refusal(process: ApiProcess) -> None:

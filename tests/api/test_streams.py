@@ -12,9 +12,14 @@ import pytest
 
 from api import streams
 from api.streams import Audience, Event, Gone, Page, Source, Stream, Streams
+from domain.models import ThreadKind, ThreadRef
 from store.feed import Watch
 
 STAFF, CUSTOMER = Audience.STAFF, Audience.CUSTOMER
+
+
+def a_thread(kind: ThreadKind = ThreadKind.TICKET) -> ThreadRef:
+    return ThreadRef(kind=kind, id=uuid4())
 
 
 class PretendedLog(Source[int]):
@@ -61,7 +66,8 @@ class PretendedSources:
         return self.logs[topic]
 
     async def heads(self, thread_ids: Collection[UUID]) -> dict[UUID, int]:
-        return {thread_id: self.logs[thread_id].size for thread_id in thread_ids}
+        sizes = {topic.id: log.size for topic, log in self.logs.items()}
+        return {thread_id: sizes[thread_id] for thread_id in thread_ids}
 
 
 class Clients:
@@ -216,23 +222,23 @@ async def followed(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 
 class TestStreams:
     async def test_hint_brings_what_is_new(self, followed: Followed) -> None:
-        topic = uuid4()
+        topic = a_thread()
         await followed.streams.subscribe("a", topic, STAFF, None)
         followed.sources.logs[topic].size = 2
-        followed.watch.thread_changed(topic)
+        followed.watch.thread_changed(topic.id)
         await followed.until(lambda: followed.clients.seqs["a"] == [1, 2])
 
     async def test_nobody_subscribed_nothing_read(self, followed: Followed) -> None:
-        quiet, topic = uuid4(), uuid4()
+        quiet, topic = a_thread(), a_thread()
         await followed.streams.subscribe("a", topic, STAFF, None)
         followed.sources.logs[quiet].size = followed.sources.logs[topic].size = 1
-        followed.watch.thread_changed(quiet)
-        followed.watch.thread_changed(topic)
+        followed.watch.thread_changed(quiet.id)
+        followed.watch.thread_changed(topic.id)
         await followed.until(lambda: followed.clients.seqs["a"] == [1])
         assert followed.sources.logs[quiet].reads == 0
 
     async def test_reset_reads_only_what_has_moved(self, followed: Followed) -> None:
-        moved, still = uuid4(), uuid4()
+        moved, still = a_thread(), a_thread()
         for topic in (moved, still):
             await followed.streams.subscribe("a", topic, STAFF, None)
         followed.sources.logs[moved].size = 1
@@ -241,27 +247,38 @@ class TestStreams:
         assert followed.sources.logs[still].reads == 0
 
     async def test_failure_is_retried(self, followed: Followed) -> None:
-        topic = uuid4()
+        topic = a_thread()
         await followed.streams.subscribe("a", topic, STAFF, None)
         log = followed.sources.logs[topic]
         log.size, log.broken = 1, True
-        followed.watch.thread_changed(topic)
+        followed.watch.thread_changed(topic.id)
         await followed.until(lambda: log.reads > 0)
         log.broken = False
         await followed.until(lambda: followed.clients.seqs["a"] == [1])
 
     async def test_stream_is_forgotten_with_its_last_member(self, followed: Followed) -> None:
-        topic = uuid4()
+        topic = a_thread()
         await followed.streams.subscribe("a", topic, STAFF, None)
         await followed.streams.subscribe("b", topic, STAFF, None)
         followed.streams.unsubscribe("a", topic)
         followed.streams.leave("b")
         followed.streams.leave("a")
         assert not followed.streams._streams
+        assert not followed.streams._threads
         assert not followed.streams._topics
 
+    async def test_ticket_is_no_conversation(self, followed: Followed) -> None:
+        topic = a_thread(ThreadKind.CONVERSATION)
+        await followed.streams.subscribe("a", topic, STAFF, None)
+        as_ticket = ThreadRef(kind=ThreadKind.TICKET, id=topic.id)
+        assert not followed.streams.is_subscribed("a", as_ticket)
+        followed.streams.relay(as_ticket, "typing", {}, besides="")
+        followed.streams.unsubscribe("a", as_ticket)
+        assert followed.streams.is_subscribed("a", topic)
+        assert not followed.clients.seqs
+
     async def test_relay_spares_who_said_it(self, followed: Followed) -> None:
-        topic = uuid4()
+        topic = a_thread()
         await followed.streams.subscribe("a", topic, STAFF, None)
         await followed.streams.subscribe("b", topic, CUSTOMER, None)
         followed.streams.relay(topic, "typing", {}, besides="a")
@@ -271,7 +288,7 @@ class TestStreams:
     async def test_any_interleaving(self, followed: Followed, seed: int) -> None:
         """Clients come, go and come back while three logs grow, and some hints are resets."""
         chance = random.Random(seed)
-        topics = [uuid4() for _ in range(3)]
+        topics = [a_thread() for _ in range(3)]
         for topic in topics:
             log = PretendedLog(chance.randrange(8), patience=lambda: chance.randrange(4))
             followed.sources.logs[topic] = log
@@ -285,14 +302,14 @@ class TestStreams:
             if chance.random() < 0.1:
                 followed.watch.reset()
             else:
-                followed.watch.thread_changed(topic)
+                followed.watch.thread_changed(topic.id)
             for _ in range(chance.randrange(4)):
                 await asyncio.sleep(0)
         followed.watch.reset()
         await asyncio.gather(*lives)
 
     async def _live(
-        self, followed: Followed, chance: random.Random, name: str, topics: list[UUID]
+        self, followed: Followed, chance: random.Random, name: str, topics: list[ThreadRef]
     ) -> None:
         """Ends when the client has everything, and fails if that is not exactly everything."""
         topic = chance.choice(topics)
