@@ -118,6 +118,8 @@ class Stream(Generic[Position]):
         self._turn = asyncio.Lock()
         self._asked = 0
         self._served = 0
+        self._joined_at: dict[str, Position] = {}
+        """From where on each member was sent everything."""
         self.members: dict[str, Audience] = {}
         self.guests = 0
 
@@ -151,21 +153,42 @@ class Stream(Generic[Position]):
     async def join(self, sid: str, audience: Audience, after: int | None) -> int:
         """Send a client what follows `after`, and from then on everything.
 
-        Without `after`, only what is committed from now on. Returns the seq at which the client
-        became a member. Joining for a second time does nothing. Raises Gone.
+        Without `after`, only what is committed from now on. Returns the seq up to which
+        everything has been sent. Joining for a second time doubles nothing, but sends what lies
+        between `after` and the place where the client joined first. Raises Gone.
         """
         if sid in self.members and self._position is not None:
+            if after is not None:
+                await self._fill_in(sid, audience, after)
             return self._source.seq(self._position)
         head = await self._up_to_date()
-        position = head if after is None else self._source.resume(after, head)
+        position = first = head if after is None else self._source.resume(after, head)
         while position != self._position:
-            page = await self._source.read(position, self._position)
-            self._send(page, {sid: audience})
-            position = page.position
-            if page.more:
-                await self._outlet.drained(sid)
+            position = await self._send_page(sid, audience, position, self._position)
         self.members[sid] = audience
+        self._joined_at[sid] = first
         return self._source.seq(position)
+
+    def drop(self, sid: str) -> None:
+        """Harmless for those who are not members."""
+        self.members.pop(sid, None)
+        self._joined_at.pop(sid, None)
+
+    async def _fill_in(self, sid: str, audience: Audience, after: int) -> None:
+        until = self._joined_at[sid]
+        position = first = self._source.resume(after, until)
+        while position != until:
+            position = await self._send_page(sid, audience, position, until)
+        self._joined_at[sid] = first
+
+    async def _send_page(
+        self, sid: str, audience: Audience, since: Position, until: Position | None
+    ) -> Position:
+        page = await self._source.read(since, until)
+        self._send(page, {sid: audience})
+        if page.more:
+            await self._outlet.drained(sid)
+        return page.position
 
     async def _up_to_date(self) -> Position:
         if self._position is not None:
@@ -225,7 +248,7 @@ class Streams:
         self._topics.get(sid, set()).discard(topic)
         stream = self._streams.get(topic)
         if stream is not None:
-            stream.members.pop(sid, None)
+            stream.drop(sid)
             self._forget_if_unused(topic)
 
     def leave(self, sid: str) -> None:

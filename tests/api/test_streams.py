@@ -121,6 +121,19 @@ class TestJoin:
         assert await stream.join("a", STAFF, 0) == 3
         assert clients.seqs["a"] == [1, 2, 3]
 
+    async def test_later_after_brings_what_lies_before(self, clients: Clients) -> None:
+        """A front end that connects first, and says only then how far it had come."""
+        log = PretendedLog(10)
+        stream = Stream(log, clients)
+        await stream.join("a", STAFF, None)
+        assert await stream.join("a", STAFF, 4) == 10
+        assert clients.seqs["a"] == [5, 6, 7, 8, 9, 10]
+        assert await stream.join("a", STAFF, 4) == 10
+        assert await stream.join("a", STAFF, 8) == 10
+        log.size = 11
+        await stream.pump()
+        assert clients.seqs["a"] == list(range(5, 12))
+
     async def test_one_who_knows_more_than_the_members_gets_nothing_twice(
         self, clients: Clients
     ) -> None:
