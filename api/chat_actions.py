@@ -10,7 +10,7 @@ from api.chat_access import Acting, visible
 from api.chat_foresight import foresee
 from api.services import Services
 from domain.conversation_life import ChangeConversation, Close, ConversationCommand
-from domain.errors import ConversationIsClosed, InvalidRequest, NotAssigned
+from domain.errors import InvalidRequest
 from domain.models import AuthorKind, ThreadKind, ThreadRef, Visibility
 from domain.principals import Principal
 from store import command_texts, conversations, threads
@@ -51,9 +51,7 @@ async def say(
     """
     row = await visible(session, caller, conversation_id, lock=True)
     draft = _draft(row, acting, words)
-    if acting is not None and acting.only not in (None, row.conversation.agent_id):
-        raise NotAssigned if row.thread.open else ConversationIsClosed
-    appended = await conversations.write(session, row, draft)
+    appended = await conversations.write(session, row, draft, only=acting.only if acting else None)
     if appended.created:
         return Said(threads.entry_of(appended, draft), appended.nudge)
     entry = await threads.entry(session, appended.thread_id, appended.seq)

@@ -13,7 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.conversation_life import ConversationState
 from domain.deadlines import DeadlinePolicy
-from domain.errors import ConversationIsClosed, ConversationNotFound, IdempotencyKeyReused
+from domain.errors import (
+    ConversationIsClosed,
+    ConversationNotFound,
+    IdempotencyKeyReused,
+    NotAssigned,
+)
 from domain.events import Event
 from domain.ids import new_id
 from domain.models import (
@@ -116,10 +121,13 @@ async def start(session: AsyncSession, new: NewConversation, queue_timeout: time
     return Started(thread.id, nudge=True)
 
 
-async def write(session: AsyncSession, row: ConversationRow, draft: Draft) -> Appended:
-    """Write a message into a locked conversation.
+async def write(
+    session: AsyncSession, row: ConversationRow, draft: Draft, *, only: str | None = None
+) -> Appended:
+    """Write a message into a locked conversation; with `only`, if that agent has it.
 
-    Raises ConversationIsClosed and IdempotencyKeyReused.
+    What was written before is found, whatever has become of the conversation since. Raises
+    ConversationIsClosed, NotAssigned and IdempotencyKeyReused.
     """
     known = await threads.find(session, draft)
     if known is not None:
@@ -128,6 +136,8 @@ async def write(session: AsyncSession, row: ConversationRow, draft: Draft) -> Ap
         return known
     if not row.thread.open:
         raise ConversationIsClosed
+    if only not in (None, row.conversation.agent_id):
+        raise NotAssigned
     return await threads.append(session, row.locked, draft)
 
 

@@ -1,6 +1,7 @@
 """Starting conversations, writing into them, and writing down what was decided."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -8,12 +9,18 @@ import pytest
 from sqlalchemy import text
 
 from domain.conversation_life import Close, Transfer
-from domain.errors import ConversationIsClosed, ConversationNotFound, IdempotencyKeyReused
+from domain.errors import (
+    ConversationIsClosed,
+    ConversationNotFound,
+    IdempotencyKeyReused,
+    NotAssigned,
+)
 from domain.ids import new_id
 from domain.models import AuthorKind, ConversationStatus, Visibility
 from store import conversations
 from store.conversations import ConversationRow
 from store.database import Database
+from store.threads import Appended, Draft
 from tests.store.chatting import (
     accept,
     events_of,
@@ -25,6 +32,14 @@ from tests.store.chatting import (
     say,
     start,
 )
+
+
+async def write_as(
+    database: Database, conversation_id: UUID, draft: Draft, *, only: str
+) -> Appended:
+    async with database.begin() as session:
+        row = await conversations.find(session, conversation_id, lock=True)
+        return await conversations.write(session, row, draft, only=only)
 
 
 async def find(database: Database, conversation_id: UUID) -> ConversationRow:
@@ -79,6 +94,19 @@ class TestWrite:
         await say(database, conversation_id, content="one", external_id="a")
         with pytest.raises(IdempotencyKeyReused):
             await say(database, conversation_id, content="two", external_id="a")
+
+    async def test_words_of_one_who_has_lost_it_since_are_found(self, database: Database) -> None:
+        """Written, not answered, transferred, sent again."""
+        await hire(database, "bob")
+        await hire(database, "eve")
+        conversation_id = await new_conversation(database)
+        await accept(database, conversation_id, "bob")
+        draft = Draft(AuthorKind.AGENT, "Hi", author_id="bob", source="test", external_id="a")
+        first = await write_as(database, conversation_id, draft, only="bob")
+        await order(database, conversation_id, Transfer(to_agent_id="eve"), by="bob")
+        assert (await write_as(database, conversation_id, draft, only="bob")).id == first.id
+        with pytest.raises(NotAssigned):
+            await write_as(database, conversation_id, replace(draft, external_id="b"), only="bob")
 
     async def test_same_external_id_elsewhere_is_refused(self, database: Database) -> None:
         await say(database, await new_conversation(database), external_id="a")
