@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from domain.errors import HoldfastError
 from domain.principals import Role, Scope
 from holdfast.access import reach_stack, signing_secret
 from holdfast.errors import SetupError
+from holdfast.lean import without_extras
 from holdfast.sentences import sentence
 from holdfast.settings import SAFE_SECRET_BYTES, Settings, load_settings
 
@@ -31,8 +33,10 @@ app = typer.Typer(
 )
 key = typer.Typer(help="Service keys of back ends.", no_args_is_help=True)
 agent = typer.Typer(help="Agents.", no_args_is_help=True)
+chat = typer.Typer(help="Live chat by hand, from two terminals.", no_args_is_help=True)
 app.add_typer(key, name="key")
 app.add_typer(agent, name="agent")
+app.add_typer(chat, name="chat")
 
 
 def main() -> None:
@@ -62,6 +66,7 @@ def api() -> None:
     settings = _complete_settings()
     # Before the long imports: a taken port is said at once, and early callers wait in line.
     sockets = bind_all(settings.host, settings.ports)
+    without_extras(redis=settings.redis_url is not None)
     from workers.api import run
 
     _run_quickly(run(settings, sockets))
@@ -71,6 +76,7 @@ def api() -> None:
 def worker() -> None:
     """Run a worker process."""
     settings = _complete_settings()
+    without_extras(redis=False)
     from workers.threads import run
 
     _run_quickly(run(settings))
@@ -181,6 +187,47 @@ def agent_add(
 
     if not asyncio.run(add()):
         raise SetupError(f"There is an agent {agent_id} already.")
+
+
+@chat.command("customer")
+def chat_customer(
+    name: Annotated[str | None, typer.Option(help="what agents call you")] = None,
+) -> None:
+    """Come to chat as a customer."""
+    from holdfast.chat.customer import chat_as_customer
+    from holdfast.chat.terminal import Terminal
+    from holdfast.readiness import base_url
+
+    asyncio.run(chat_as_customer(base_url(load_settings()), name, Terminal()))
+
+
+@chat.command("agent")
+def chat_agent(
+    name: Annotated[str, typer.Option(help="what customers call you")] = "Agent",
+    agent_id: Annotated[
+        str | None, typer.Option("--id", help="who you are; the name, if left out")
+    ] = None,
+) -> None:
+    """See who waits, and talk with them."""
+    from holdfast.chat.agent import chat_as_agent
+    from holdfast.chat.rest import require_server
+    from holdfast.chat.terminal import Terminal
+    from holdfast.readiness import base_url
+    from holdfast.tokens import issue_token
+
+    settings = load_settings()
+    url = base_url(settings)
+    # Before the secret is looked for: where nothing has run yet, there is none.
+    asyncio.run(require_server(url))
+    new_token = partial(
+        issue_token,
+        _secret(settings),
+        role=Role.AGENT,
+        subject=agent_id or name,
+        name=name,
+        valid_for=settings.jwt_expires_in,
+    )
+    asyncio.run(chat_as_agent(url, new_token, Terminal()))
 
 
 def _run_quickly(process: Coroutine[None, None, None]) -> None:

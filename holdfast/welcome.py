@@ -1,5 +1,6 @@
 """What `holdfast up` shows once everything runs."""
 
+import sys
 from pathlib import Path
 
 
@@ -22,9 +23,21 @@ def welcome(*, api: str, temporal_ui: str | None, data: Path, key: str | None) -
         "    -H 'Content-Type: application/json' \\",
         f"    -d '{_TICKET}'",
         "",
+        "Talk with yourself, from two more terminals:",
+        "",
+        f"  {_command()} chat customer",
+        f"  {_command()} chat agent",
+        "",
         "Ctrl-C stops everything.",
     ]
     return "\n".join(lines)
+
+
+def _command() -> str:
+    """`holdfast`, as the shell in this folder finds it."""
+    installed = Path(sys.executable).with_name("holdfast")
+    here = Path.cwd()
+    return str(installed.relative_to(here) if installed.is_relative_to(here) else installed)
 
 
 _TICKET = (

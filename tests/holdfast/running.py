@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -52,6 +53,17 @@ class House:
             text=True,
             timeout=60,
             check=False,
+        )
+
+    def start(self, *arguments: str, output: IO[bytes] | int) -> subprocess.Popen[bytes]:
+        """Start one command, to be written to; all that it says goes to `output`."""
+        return subprocess.Popen(
+            self._argv(*arguments),
+            cwd=self.folder,
+            env=self._environment({}),
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
 
     def up(self) -> "Up":

@@ -59,6 +59,14 @@ class TestWelcome:
         )
         assert json.loads(answer.stdout)["status"] == "new"
 
+    def test_names_commands_that_talk(self, up: Up) -> None:
+        commands = re.findall(r"^  (\S+ chat (?:customer|agent))$", up.printed, re.MULTILINE)
+        assert len(commands) == 2
+        for command in commands:
+            program, *arguments = command.split()
+            assert (up.house.folder / program).exists()
+            assert up.house.run(*arguments, "--help").returncode == 0
+
 
 class TestCommandsBesideIt:
     def test_key_create_prints_a_key_that_opens_the_api(self, up: Up) -> None:
