@@ -24,10 +24,18 @@ from holdfast.stack import running_stack
 from holdfast.tokens import issue_token
 
 HOST = "127.0.0.1"
+AGENT = "agent-0"
+"""Whose `agent_token` is."""
 ROOT = Path(__file__).parents[1]
 """What is measured is the source beside us, wherever we are started."""
+_LIMITS = (
+    "RATE_LIMIT_CALLER",
+    "RATE_LIMIT_MESSAGES",
+    "RATE_LIMIT_VISITORS",
+    "SOCKETS_PER_ADDRESS",
+)
 _UNLIMITED = 10_000_000
-"""Requests a minute: one caller does here what thousands do elsewhere."""
+"""Of whatever is limited: one caller, at one address, does here what thousands do elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +49,10 @@ class House:
     admin_key: str
     jwt_secret: str
     agent_token: str
+
+    def token_of(self, agent_id: str) -> str:
+        """Another agent's."""
+        return _agent_token(self.jwt_secret, agent_id)
 
     def dsn_of(self, database: str) -> str:
         """Another database on the same server."""
@@ -123,13 +135,17 @@ def _look_around(folder: Path, settings: Settings) -> House:
         temporal_address=stack.temporal_address,
         admin_key=key,
         jwt_secret=secret,
-        agent_token=issue_token(
-            secret,
-            role=Role.AGENT,
-            subject="agent-0",
-            name="Bench Agent",
-            valid_for=timedelta(hours=1),
-        ),
+        agent_token=_agent_token(secret, AGENT),
+    )
+
+
+def _agent_token(secret: str, agent_id: str) -> str:
+    return issue_token(
+        secret,
+        role=Role.AGENT,
+        subject=agent_id,
+        name="Bench Agent",
+        valid_for=timedelta(hours=1),
     )
 
 
@@ -148,7 +164,7 @@ def _environment(folder: Path, port: int) -> dict[str, str]:
         "HOLDFAST_PORT": str(port),
         "HOLDFAST_TEMPORAL_PORT": str(free_port()),
         "HOLDFAST_TEMPORAL_UI_PORT": str(free_port()),
-        "RATE_LIMIT_CALLER": str(_UNLIMITED),
+        **dict.fromkeys(_LIMITS, str(_UNLIMITED)),
         # Otherwise the SDK would read the cluster of the developer's own profile.
         "TEMPORAL_CONFIG_FILE": str(folder / "no-profile.toml"),
     }

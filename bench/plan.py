@@ -3,12 +3,24 @@
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from bench.figures import answering, creating, lifecycle, memory, messages, rooms, streaming
+from bench.figures import (
+    accepting,
+    answering,
+    chat_posting,
+    chat_sending,
+    creating,
+    lifecycle,
+    memory,
+    messages,
+    rooms,
+    streaming,
+    visitors,
+)
 from bench.figures.growth import Growth
 from bench.rig import Rig
 from bench.rows import Row
 
-FIGURES = range(1, 9)
+FIGURES = range(1, 13)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +44,14 @@ def plan(rig: Rig, only: Iterable[int]) -> list[Step]:
         Step(7, "with few tickets", growth.with_few),
         Step(2, "post -> answered, beside floor A", lambda: answering.measure(rig)),
         Step(3, "post -> socket, beside floor B", lambda: streaming.measure(rig)),
+        Step(9, "a visitor's post -> agent, beside floor B", lambda: chat_posting.measure(rig)),
+        Step(10, "a visitor's socket -> agent, beside floor F", lambda: chat_sending.measure(rig)),
         Step(4, "lifecycle updates, beside floor C", lambda: lifecycle.measure(rig)),
+        Step(12, "accepts, beside floor C", lambda: accepting.measure(rig)),
         Step(1, "messages handled, beside floor C", lambda: messages.measure(rig)),
         Step(5, "tickets created, beside floor D", lambda: creating.measure(rig)),
         Step(6, "rooms, beside floor E", lambda: rooms.measure(rig)),
+        Step(11, "visitors and the queue, beside floor E", lambda: visitors.measure(rig)),
         Step(7, "with many tickets", growth.with_many),
         Step(8, "memory with open threads", lambda: memory.with_open_threads(rig)),
     ]

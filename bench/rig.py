@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.chat import Chat, open_chat
 from bench.desk import Desk, open_desk
 from bench.floors.servers import Floors, running_floors
 from bench.house import House, running_house
@@ -17,6 +18,7 @@ class Rig:
     house: House
     floors: Floors
     desk: Desk
+    chat: Chat
 
 
 @asynccontextmanager
@@ -26,5 +28,6 @@ async def set_up(sizes: Sizes, folder: Path) -> AsyncIterator[Rig]:
         running_house(folder) as house,
         running_floors(house) as floors,
         open_desk(house, house.url, sizes.callers) as desk,
+        open_chat(house, desk, sizes.callers) as chat,
     ):
-        yield Rig(sizes, house, floors, desk)
+        yield Rig(sizes, house, floors, desk, chat)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import resource
 import signal
 import tempfile
@@ -59,9 +60,10 @@ def _first(error: BaseException) -> BaseException:
     return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
-def _place(row: Row) -> tuple[bool, str]:
-    """Floors, by letter, then figures, by number."""
-    return row.figure[0].isdigit(), row.figure
+def _place(row: Row) -> tuple[int, str]:
+    """Floors, by letter, then figures, by number: 1, 1b, 2 … 10."""
+    number, letter = re.fullmatch(r"(\d*)(\D*)", row.figure).groups()  # type: ignore[union-attr]
+    return int(number or 0), letter
 
 
 def _end_gently() -> None:

@@ -30,6 +30,12 @@ class Sizes:
     sockets: int
     events: int
     """Each to a room of all the sockets; in all, not per round."""
+    entering: int
+    """Conversations that enter the queue at `paced_rate` while an agent looks; in all."""
+    racers: int
+    """Agents who reach for the same conversation."""
+    raced: int
+    """Conversations that all of them reach for at once."""
     few: int
     """Tickets stored at first."""
     many: int
@@ -56,6 +62,9 @@ FULL = Sizes(
     paced_sockets=10,
     sockets=1_000,
     events=20,
+    entering=200,
+    racers=10,
+    raced=48,
     few=100,
     many=100_000,
     reads=60,
@@ -77,6 +86,9 @@ SHORT = Sizes(
     paced_sockets=2,
     sockets=10,
     events=2,
+    entering=10,
+    racers=3,
+    raced=3,
     few=40,
     many=400,
     reads=2,

@@ -46,8 +46,13 @@ class Http:
     async def get(self, path: str) -> Answer:
         return await self._request("GET", path, b"")
 
-    async def post(self, path: str, body: object) -> Answer:
-        return await self._request("POST", path, json.dumps(body).encode())
+    async def post(
+        self, path: str, body: object, *, token: str = "", refusal: int | None = None
+    ) -> Answer:
+        """`token` says who calls, where the headers of all do not; `refusal` is a status that is
+        as good as any."""
+        sent = json.dumps(body).encode()
+        return await self._request("POST", path, sent, token=token, refusal=refusal)
 
     async def put(self, path: str, body: object) -> Answer:
         return await self._request("PUT", path, json.dumps(body).encode())
@@ -57,13 +62,18 @@ class Http:
             connection.close()
         self._idle.clear()
 
-    async def _request(self, method: str, path: str, body: bytes) -> Answer:
+    async def _request(
+        self, method: str, path: str, body: bytes, *, token: str = "", refusal: int | None = None
+    ) -> Answer:
         """Raises UnexpectedAnswer for a status of 400 or more, and when the server hangs up."""
         connection = self._last_used() or await self._connect()
-        head = f"{method} {path} HTTP/1.1\r\n{self._head}Content-Length: {len(body)}\r\n\r\n"
-        answer = await connection.exchange(head.encode() + body)
+        caller = f"Authorization: Bearer {token}\r\n" if token else ""
+        head = f"{method} {path} HTTP/1.1\r\n{self._head}{caller}"
+        answer = await connection.exchange(
+            f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        )
         self._idle.append(connection)
-        if answer.status >= 400:
+        if answer.status >= 400 and answer.status != refusal:
             raise UnexpectedAnswer(
                 f"{method} {path} was answered {answer.status}: {answer.body[:200]!r}"
             )

@@ -16,7 +16,7 @@ from bench.timing import in_ms, now, p50
 Post = Callable[[str], Awaitable[None]]
 """Has the room hear a message with this content."""
 
-_FIRST = 20
+FIRST = 20
 """Sockets that come before any memory is read: what they bring along is needed once."""
 _KB = 1024
 
@@ -104,15 +104,16 @@ async def _holdfast(rig: Rig) -> _Seen:
 
 
 async def _fill_room(rig: Rig, url: str, server: psutil.Process, room: str, post: Post) -> _Seen:
-    async with audience(url, rig.house.agent_token) as listening:
-        await listening.connect(_FIRST)
+    async with audience(url) as listening:
+        token = rig.house.agent_token
+        await listening.connect([token] * FIRST)
         await listening.follow([room])
         await post("first")
-        await listening.until_heard("first", by=_FIRST)
+        await listening.until_heard("first", by=FIRST)
         before = server.memory_info().rss
-        connecting = await listening.connect(rig.sizes.sockets)
+        connecting = await listening.connect([token] * rig.sizes.sockets)
         await listening.follow([room])
-        everybody = _FIRST + rig.sizes.sockets
+        everybody = FIRST + rig.sizes.sockets
         events: list[float] = []
         for number in range(rig.sizes.events):
             content = f"event {number}"

@@ -1,8 +1,8 @@
 """Figure 3: how long a message takes from the POST to another client's socket, at 50 a second."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
-from bench.client.audience import audience
+from bench.client.audience import TICKET, audience
 from bench.rig import Rig
 from bench.rows import Reach, Row
 from bench.timing import in_ms, now, p50, p99, paced
@@ -15,7 +15,7 @@ async def measure(rig: Rig) -> list[Row]:
     floors: list[float] = []
     figures: list[float] = []
     for _ in range(rig.sizes.rounds):
-        floors += await _to_sockets_of_floor(rig)
+        floors += await to_sockets_of_floor(rig)
         figures += await _to_sockets_of_tickets(rig)
     floor = in_ms(p50(floors))
     rate = rig.sizes.paced_rate
@@ -48,34 +48,38 @@ async def measure(rig: Rig) -> list[Row]:
     ]
 
 
-async def _to_sockets_of_floor(rig: Rig) -> list[float]:
+async def to_sockets_of_floor(rig: Rig) -> list[float]:
+    """Floor B."""
+
     async def post(thread: str, content: str) -> None:
         body = {"thread": thread, "content": content}
         await rig.floors.api.http.post("/insert-and-emit", body)
 
     threads = [f"thread-{number}" for number in range(rig.sizes.paced_sockets)]
-    return await _latencies(rig, rig.floors.api.url, threads, post)
+    return await latencies(rig, rig.floors.api.url, threads, post)
 
 
 async def _to_sockets_of_tickets(rig: Rig) -> list[float]:
     ticket_ids = await rig.desk.open_tickets(rig.sizes.paced_sockets)
-    taken = await _latencies(rig, rig.house.url, ticket_ids, rig.desk.write)
+    taken = await latencies(rig, rig.house.url, ticket_ids, rig.desk.write)
     await rig.desk.until_handled()
     return taken
 
 
-async def _latencies(rig: Rig, url: str, threads: list[str], post: Post) -> list[float]:
+async def latencies(
+    rig: Rig, url: str, threads: Sequence[str], post: Post, kind: str = TICKET
+) -> list[float]:
     """Seconds from each POST to the one socket that follows the thread."""
     sent_at: dict[str, float] = {}
 
-    async with audience(url, rig.house.agent_token) as listening:
+    async with audience(url, kind) as listening:
 
         async def send(number: int) -> None:
             content = f"message {number}"
             sent_at[content] = now()
             await post(threads[number % len(threads)], content)
 
-        await listening.connect(len(threads))
+        await listening.connect([rig.house.agent_token] * len(threads))
         await listening.follow(threads)
         await paced(rig.sizes.paced_rate, rig.sizes.paced_posts, send)
         return [

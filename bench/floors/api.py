@@ -1,7 +1,8 @@
-"""Floors A, B and E as a process: `python -m bench.floors.api PORT DSN`.
+"""Floors A, B, E and F as a process: `python -m bench.floors.api PORT DSN`.
 
 A bare FastAPI endpoint that does one insert; the same with one python-socketio emit to a room;
-and the emit alone. Started once for A and B, and once more for E, whose memory is measured.
+the emit alone; and insert and emit for a socket that sends, which gets an acknowledgement.
+Started once for A, B and F, and again for E, whose memory is measured.
 """
 
 import sys
@@ -40,6 +41,13 @@ def create_app(dsn: str) -> socketio.ASGIApp:
     @sockets.on("subscribe")  # type: ignore[untyped-decorator]
     async def subscribe(sid: str, wanted: dict[str, str]) -> None:
         await sockets.enter_room(sid, wanted["ticketId"])
+
+    @sockets.on("chat:send")  # type: ignore[untyped-decorator]
+    async def send(_sid: str, sent: dict[str, str]) -> dict[str, int]:
+        message = Message(thread=sent["conversationId"], content=sent["content"])
+        entry_id = await app.state.inserts.insert(message.thread, message.content)
+        await emit(message)
+        return {"id": entry_id}
 
     @app.post("/insert")
     async def insert(message: Message) -> dict[str, int]:

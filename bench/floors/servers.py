@@ -31,7 +31,7 @@ class FloorServer:
 
 @dataclass(frozen=True, slots=True)
 class Floors:
-    """All floors, running. `api` is A and B, `sockets` is E, `temporal` reaches C and D."""
+    """All floors, running. `api` is A, B and F, `sockets` is E, `temporal` reaches C and D."""
 
     api: FloorServer
     sockets: FloorServer
@@ -52,6 +52,13 @@ async def running_floors(house: House) -> AsyncIterator[Floors]:
             sockets=await stack.enter_async_context(_api(house.folder, "sockets", dsn)),
             temporal=await Client.connect(address),
         )
+
+
+@asynccontextmanager
+async def fresh_floor(house: House) -> AsyncIterator[FloorServer]:
+    """One more of floor E, with nothing yet in its memory; the other floors are running."""
+    async with _api(house.folder, "fresh", house.dsn_of(_DATABASE)) as server:
+        yield server
 
 
 @asynccontextmanager
