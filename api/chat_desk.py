@@ -116,7 +116,6 @@ async def accept(
     """Take a customer who waits. Of agents who want the same one, one gets it."""
     body = body or AgentNamed()
     async with services.database.begin() as session:
-        await visible(session, caller, conversation_id)
         acting = await acting_agent(session, caller, body.agent_id, body.display_name)
     command = Accept(agent_id=acting.agent_id)
     row = await order(services, caller, conversation_id, command, by=acting.agent_id)

@@ -38,6 +38,7 @@ QUEUED, ASSIGNED, CONNECTED, CLOSED = (
     ConversationStatus.CONNECTED,
     ConversationStatus.CLOSED,
 )
+_TO_TICKET = "to_ticket"
 _AGENT_GONE = "agent_gone"
 _SIGNED_OFF = "signed_off"
 
@@ -79,7 +80,7 @@ def obey(
             return _release(decision, None, by, now, policy)
         case ToTicket():
             _require_assigned(state, command.agent_id)
-            return _close(decision, by, as_ticket=True)
+            return _close(decision, by, _TO_TICKET, as_ticket=True)
         case GoOnWithAssistant():
             return _go_on_with_assistant(decision, by, policy)
 

@@ -42,6 +42,8 @@ def _tell_of_conversation(event: Event) -> str:
     match event.type:
         case EventType.TRANSFERRED:
             return f"Transferred to {event.after}."
+        case EventType.CLOSED if event.cause == "to_ticket":
+            return "The conversation goes on as a ticket."
         case EventType.ARRIVED | EventType.DISCONNECTED:
             who = "The customer" if event.side is Side.CUSTOMER else "The agent"
             return f"{who} {'is here' if event.type is EventType.ARRIVED else 'was disconnected'}."

@@ -319,7 +319,14 @@ async def _tell(
         message = Draft(AuthorKind.SYSTEM, announced)
         thread = threads.after_append(thread, await threads.append(session, thread, message))
     if said is not None and event.type is EventType.TRANSFERRED:
-        note = Draft(AuthorKind.AGENT, said, author_id=event.by, visibility=Visibility.PRIVATE)
+        author = await session.get(Agent, event.by) if event.by else None
+        note = Draft(
+            AuthorKind.AGENT,
+            said,
+            author_id=event.by,
+            author_name=author.name if author else None,
+            visibility=Visibility.PRIVATE,
+        )
         thread = threads.after_append(thread, await threads.append(session, thread, note))
     return thread
 
