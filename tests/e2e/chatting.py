@@ -132,8 +132,11 @@ class Talker:
     async def listen(self, done: asyncio.Event) -> None:
         """Be connected, now here, now there, until `done`."""
         while not done.is_set():
-            with suppress(*BROKEN):
-                await self._listen_for_a_while(done)
+            # In a task of its own: when its server dies, the client cancels whoever waits in it.
+            visit = asyncio.create_task(self._listen_for_a_while(done))
+            [result] = await asyncio.gather(visit, return_exceptions=True)
+            if isinstance(result, Exception) and not isinstance(result, BROKEN):
+                raise result
             self.reconnects += 1
             await asyncio.sleep(self._chance.uniform(0, 0.2))
 
@@ -180,7 +183,7 @@ class Talker:
             try:
                 await asyncio.wait(
                     {lost, over},
-                    timeout=self._chance.uniform(0.2, 6),
+                    timeout=self._chance.uniform(0.5, 20),
                     return_when=asyncio.FIRST_COMPLETED,
                 )
             finally:
