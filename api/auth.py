@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from api.config import ApiConfig
 from api.oidc import OidcVerifier
-from api.tokens import LONGEST_TOKEN, own_principal, unverified_header
+from api.tokens import LONGEST_TOKEN, own_principal, seconds_left, unverified_header
 from api.visitors import VISITOR_TYPE, VisitorTokens
 from domain.errors import NotAuthenticated
 from domain.principals import Principal, Role
@@ -18,6 +18,8 @@ _KEY_REMEMBERED = 10.0
 """Seconds that a revoked key may live on where the database's notification got lost."""
 _AGENT_REMEMBERED = 60.0
 """Seconds; how old `last_seen_at` can be for an agent who calls all the time."""
+_TOKEN_REMEMBERED = 60.0
+"""Seconds that a token of our own, once verified, is known by its text."""
 _MOST_REMEMBERED = 10_000
 
 
@@ -28,6 +30,7 @@ class Authenticator:
         self._secret = config.jwt_secret.get_secret_value()
         self.visitors = VisitorTokens(self._secret, config.visitor_token_expires_in)
         self._oidc = OidcVerifier(config.oidc) if config.oidc else None
+        self._verified: _Recent[str] = _Recent(_TOKEN_REMEMBERED)
         self._keys = _KnownKeys(database)
         self._agents = _KnownAgents(database)
 
@@ -51,17 +54,26 @@ class Authenticator:
     async def _verify(self, token: str) -> Principal:
         if token.startswith(keys.PREFIX):
             return await self._keys.principal(token)
+        known = self._verified.get(token)
+        if known is not None:
+            return known
         # The algorithm and the type choose the verifier, and each verifier has one algorithm and
         # keys of its own: a public key can never end up as an HS256 secret.
         header = unverified_header(token)
         match header.get("alg"):
             case "HS256" if header.get("typ") == VISITOR_TYPE:
-                return self.visitors.principal(token)
+                return self._remember(token, self.visitors.principal(token))
             case "HS256":
-                return own_principal(token, self._secret)
+                return self._remember(token, own_principal(token, self._secret))
             case "RS256" if self._oidc is not None:
                 return await self._oidc.principal(token)
         raise NotAuthenticated
+
+    def _remember(self, token: str, principal: Principal) -> Principal:
+        """Until it expires, at most: to verify a token takes a tenth of a request."""
+        expires_in = seconds_left(token)
+        self._verified.put(token, principal, seconds=min(_TOKEN_REMEMBERED, expires_in))
+        return principal
 
 
 def bearer_token(authorization: str) -> str | None:
@@ -84,8 +96,9 @@ class _Recent(Generic[Name]):
         principal, until = self._entries.get(name, (None, 0.0))
         return principal if time.monotonic() < until else None
 
-    def put(self, name: Name, principal: Principal) -> None:
-        self._entries[name] = (principal, time.monotonic() + self._seconds)
+    def put(self, name: Name, principal: Principal, seconds: float | None = None) -> None:
+        until = time.monotonic() + (self._seconds if seconds is None else seconds)
+        self._entries[name] = (principal, until)
         self._entries.move_to_end(name)
         if len(self._entries) > _MOST_REMEMBERED:
             self._entries.popitem(last=False)

@@ -1,12 +1,10 @@
 """The token that a client connects with, and how long it is good for."""
 
-import time
 from collections.abc import Mapping
-
-import jwt
 
 from api.auth import bearer_token
 from api.socket_receiver import Handshake
+from api.tokens import seconds_left
 from domain.errors import NotAuthenticated
 from domain.principals import Principal, Role
 
@@ -24,5 +22,4 @@ def expires_in(token: str, principal: Principal) -> float | None:
     """Seconds until a token that was verified ends; None for service keys, which do not."""
     if principal.role is Role.SERVICE:
         return None
-    claims = jwt.decode(token, options={"verify_signature": False})
-    return max(0.0, float(claims["exp"]) - time.time())
+    return seconds_left(token)

@@ -1,6 +1,7 @@
 """What tokens say: their header before any trust, their claims once the signature holds."""
 
 import base64
+import time
 from typing import Annotated, Any, Literal
 
 import jwt
@@ -68,6 +69,12 @@ def verified_claims(
     except (jwt.PyJWTError, ValueError, ArithmeticError, RecursionError):
         raise NotAuthenticated from None
     return claims
+
+
+def seconds_left(token: str) -> float:
+    """How long a token is still good that was verified already."""
+    claims = jwt.decode(token, options={"verify_signature": False})
+    return max(0.0, float(claims["exp"]) - time.time())
 
 
 def own_principal(token: str, secret: str) -> Principal:

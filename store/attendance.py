@@ -88,8 +88,8 @@ async def leave(session: AsyncSession, process_id: UUID) -> None:
     await session.execute(_LEAVE, {"id": process_id})
 
 
-async def sweep(session: AsyncSession, limit: int = 200) -> tuple[list[ThreadRef], bool]:
-    """Tell the logs who is gone. Returns the threads to nudge, and whether there may be more."""
+async def sweep(session: AsyncSession, limit: int = 200) -> list[ThreadRef]:
+    """Tell the logs who is gone: so many people, agents first. Returns the threads to nudge."""
     gone = (await session.scalars(_GONE, {"limit": limit})).all()
     people = [Person.of(key) for key in gone]
     # A process that was thought dead may just be noting its people again: nothing of theirs is
@@ -115,7 +115,7 @@ async def sweep(session: AsyncSession, limit: int = 200) -> tuple[list[ThreadRef
     for agent_id, since in gone_agents.items():
         await session.execute(_GO, {"agent": agent_id, "since": since})
     await session.execute(_FORGET_DEAD)
-    return told, len(gone) == limit
+    return told
 
 
 async def sign_off(session: AsyncSession, agent_id: str) -> list[ThreadRef]:
@@ -248,7 +248,7 @@ _GONE = text(
     UNION
     SELECT 'agent/' || agents.id FROM agents JOIN conversations ON agent_id = agents.id
     WHERE agents.gone_at IS NOT NULL AND status IN ('ASSIGNED', 'CONNECTED') AND NOT agent_absent
-    LIMIT :limit
+    ORDER BY person LIMIT :limit
     """
 ).bindparams(blink=_BLINK, dead_after=_DEAD_AFTER)
 _BEFORE_A_BLINK = text("SELECT clock_timestamp() - :blink").bindparams(blink=_BLINK)

@@ -272,7 +272,8 @@ async def record(
         if any(event.by == agent.id for event in events):
             # Whoever accepts is there, be it without a socket.
             agent.gone_at = None
-    said = await command_texts.take(session, state.last_cause)
+    speaks = any(event.type in _WITH_WORDS for event in events)
+    said = await command_texts.take(session, state.last_cause) if speaks else None
     for event in events:
         thread = await _tell(session, thread, event, agent, said, rules)
     values: dict[str, Any] = _columns(state)
@@ -350,6 +351,8 @@ def _locked(thread: Thread) -> Locked:
     return Locked(thread.id, thread.open, thread.last_seq, thread.handled_seq)
 
 
+_WITH_WORDS = {EventType.CLOSED, EventType.TRANSFERRED}
+"""Commands along with which people say something."""
 # Built once: to build a statement takes longer than to run it.
 _BY_ID = rows().where(Conversation.id == bindparam("id"))
 _FIND = {

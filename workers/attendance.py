@@ -13,6 +13,10 @@ from workflows.engine import Engine
 log = structlog.get_logger(__name__)
 
 _PAUSE = 0.5
+_AT_ONCE = 20
+"""People a turn. When a thousand customers are gone at once, with the api process that they were
+connected to, their workflows have all the time to hear of it; those who command something have
+not. The time since when somebody is gone is told in any case."""
 
 
 async def keep_attendance(database: Database, engine: Engine) -> None:
@@ -20,17 +24,13 @@ async def keep_attendance(database: Database, engine: Engine) -> None:
     the relay."""
     while True:
         try:
-            more = True
-            while more:
-                told, more = await _sweep(database)
-                await asyncio.gather(
-                    *(engine.nudge(thread) for thread in told), return_exceptions=True
-                )
+            told = await _sweep(database)
+            await asyncio.gather(*(engine.nudge(thread) for thread in told), return_exceptions=True)
         except exc.SQLAlchemyError as error:
             log.warning("attendance_waits", reason=type(error).__name__)
         await asyncio.sleep(_PAUSE)
 
 
-async def _sweep(database: Database) -> tuple[list[ThreadRef], bool]:
+async def _sweep(database: Database) -> list[ThreadRef]:
     async with database.begin() as session:
-        return await attendance.sweep(session)
+        return await attendance.sweep(session, _AT_ONCE)

@@ -183,7 +183,7 @@ class Talker:
             try:
                 await asyncio.wait(
                     {lost, over},
-                    timeout=self._chance.uniform(0.5, 20),
+                    timeout=self._chance.uniform(0.5, 30),
                     return_when=asyncio.FIRST_COMPLETED,
                 )
             finally:

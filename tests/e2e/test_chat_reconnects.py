@@ -128,7 +128,7 @@ async def test_everybody_collects_the_log(chat_stack: Stack) -> None:
                 group.create_task(talker.listen(done))
             writing = asyncio.gather(*(_write(chat, chance, client) for chat in chats))
             while not writing.done():
-                await asyncio.wait({writing}, timeout=10)
+                await asyncio.wait({writing}, timeout=20)
                 if not writing.done():
                     second.kill()
                     second.start()

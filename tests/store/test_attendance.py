@@ -88,7 +88,7 @@ async def begin(database: Database) -> Process:
 
 async def sweep(database: Database) -> list[UUID]:
     async with database.begin() as session:
-        told, _ = await attendance.sweep(session)
+        told = await attendance.sweep(session)
     return [ref.id for ref in told]
 
 
@@ -422,14 +422,18 @@ class TestProcessDies:
 
 
 class TestManyAtOnce:
-    async def test_more_than_one_sweep_can_take(self, database: Database, process: Process) -> None:
-        people = [Person(Side.AGENT, f"agent-{number}") for number in range(5)]
-        await process.arrive(*people)
-        await process.depart(*people)
-        async with database.begin() as session:
-            assert (await attendance.sweep(session, limit=3))[1]
-        async with database.begin() as session:
-            assert not (await attendance.sweep(session, limit=3))[1]
+    async def test_agents_come_first_and_the_others_in_turn(
+        self, database: Database, process: Process, customer: Person, conversation_id: UUID
+    ) -> None:
+        await hire(database, "bob")
+        of_bob = await new_conversation(database)
+        await accept(database, of_bob, "bob")
+        await process.arrive(customer, BOB)
+        await process.depart(customer, BOB)
+        for expected in (of_bob, conversation_id):
+            async with database.begin() as session:
+                [told] = await attendance.sweep(session, limit=1)
+            assert told.id == expected
 
     async def test_log_agrees_in_the_end(
         self, database: Database, customer: Person, conversation_id: UUID
