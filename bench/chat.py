@@ -90,6 +90,8 @@ class Chat:
             path = f"/api/customer/conversations/{visitor.conversation_id}/close"
             await self._http.post(path, {}, token=visitor.token)
 
+        # A thousand who have just come are a minute's work; whoever goes meanwhile would wait.
+        await self._desk.until_handled()
         await side_by_side(self._callers, len(visitors), close_one)
         await self._desk.until_handled()
 
