@@ -162,9 +162,12 @@ class _Connection:
     async def close(self) -> None:
         if self._end is not None:
             self._end.cancel()
-        with suppress(*_FAILURES):
-            await self._client.disconnect()
-        await self._http.close()
+        try:
+            with suppress(*_FAILURES):
+                await self._client.disconnect()
+        finally:
+            # Also when the library cancels us along with its own tasks.
+            await self._http.close()
 
 
 def _require_no_refusal(answer: object) -> None:
