@@ -151,7 +151,7 @@ class Talker:
         """Over the socket if there is one, else over REST; again, until it is answered."""
         key = uuid4().hex
         body = {"content": content, **more}
-        if self._chance.random() < 0.5 and await self._send(body, key):
+        if self._chance.random() < 0.8 and await self._send(body, key):
             self.said.append(content)
             return
 
@@ -183,7 +183,7 @@ class Talker:
             try:
                 await asyncio.wait(
                     {lost, over},
-                    timeout=self._chance.uniform(0.5, 30),
+                    timeout=self._chance.uniform(1, 40),
                     return_when=asyncio.FIRST_COMPLETED,
                 )
             finally:

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import httpx
+import pytest
 
 from holdfast.ports import free_port
 from tests.e2e.chatting import Talker, bearer, log_of, staff_token, visit
@@ -112,6 +113,7 @@ async def open_chats(
     return chats
 
 
+@pytest.mark.timeout(600)
 async def test_everybody_collects_the_log(chat_stack: Stack) -> None:
     chance = random.Random(3)
     done = asyncio.Event()
