@@ -21,12 +21,12 @@ from workflows.engine import Facts
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What somebody wants to say. `source` and `external_id` together name it to the sender."""
+    """What somebody wants to say. `external_id` names it to the sender, in this conversation: an
+    Idempotency-Key over HTTP, a clientId over a socket."""
 
     content: str
     metadata: dict[str, Any] = field(default_factory=dict)
     visibility: Visibility = Visibility.PUBLIC
-    source: str | None = None
     external_id: str | None = None
 
 
@@ -50,7 +50,8 @@ async def say(
     Raises ConversationNotFound, ConversationIsClosed, NotAssigned and IdempotencyKeyReused.
     """
     row = await visible(session, caller, conversation_id, lock=True)
-    draft = _draft(row, acting, words)
+    # Of the caller in this conversation: clients count from 1 anew in the next one.
+    draft = _draft(row, acting, words, source=f"chat/{conversation_id}/{caller.key}")
     appended = await conversations.write(session, row, draft, only=acting.only if acting else None)
     if appended.created:
         return Said(threads.entry_of(appended, draft), appended.nudge)
@@ -106,7 +107,7 @@ async def close(
     return await order(services, caller, conversation_id, command, by=by, said=reason)
 
 
-def _draft(row: ConversationRow, acting: Acting | None, words: Words) -> Draft:
+def _draft(row: ConversationRow, acting: Acting | None, words: Words, source: str) -> Draft:
     if acting is None:
         if words.visibility is Visibility.PRIVATE:
             raise InvalidRequest("A customer's message cannot be private.")
@@ -120,6 +121,6 @@ def _draft(row: ConversationRow, acting: Acting | None, words: Words) -> Draft:
         author_name=name,
         visibility=words.visibility,
         metadata=words.metadata,
-        source=words.source,
+        source=source,
         external_id=words.external_id,
     )

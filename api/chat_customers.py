@@ -137,7 +137,7 @@ async def send_message(
     once: Once,
 ) -> Response:
     await services.count_message(caller)
-    words = Words(body.content, body.metadata, source=once.source, external_id=once.key)
+    words = Words(body.content, body.metadata, external_id=once.key)
     async with services.database.begin() as session:
         if answer := await once.answered(session):
             return answer

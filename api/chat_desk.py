@@ -138,9 +138,7 @@ async def send_message(
     once: Once,
 ) -> Response:
     """Write to the customer, or a private note for agents."""
-    words = Words(
-        body.content, body.metadata, body.visibility, source=once.source, external_id=once.key
-    )
+    words = Words(body.content, body.metadata, body.visibility, external_id=once.key)
     async with services.database.begin() as session:
         if answer := await once.answered(session):
             return answer

@@ -36,7 +36,6 @@ class ChatCommands:
             content=request.content,
             metadata=request.metadata,
             visibility=request.visibility,
-            source=f"api/{principal.key}",
             external_id=request.client_id,
         )
         async with self._services.database.begin() as session:

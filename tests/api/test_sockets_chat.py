@@ -310,6 +310,17 @@ class TestClientId:
         contents = [entry.content for entry in await log_of(database, _id(visitor))]
         assert contents.count("Once") == 1
 
+    async def test_same_id_in_two_conversations_is_two(
+        self, process: ApiProcess, chat: Chat, visitor: Visitor
+    ) -> None:
+        """Clients count from 1 in each."""
+        other = await chat.accepted()
+        async with connect(process, ASHIK) as agent:
+            for number, one in enumerate((visitor, other)):
+                words = {"conversationId": one.conversation_id, "content": f"Hi {number}"}
+                answer = await agent.call("chat:send", {**words, "clientId": "1"})
+                assert answer["content"] == f"Hi {number}"
+
     async def test_same_id_of_two_people_is_two(
         self, process: ApiProcess, visitor: Visitor
     ) -> None:
