@@ -189,7 +189,8 @@ def _release(
         agent_gone_at=None,
         agent_spoke=False,
         queue_timeout_at=now + policy.queue_timeout,
-        released_by=before,
+        # Who was gone is welcome to it when back; who gave it away is not asked again.
+        released_by=before if cause is None else None,
         released_at=now,
     )
 

@@ -338,10 +338,11 @@ class TestHearWhoIsThere:
         assert hear(chat(QUEUED), head) == Decision(chat(QUEUED))
 
     def test_signing_off_gives_it_back_at_once(self) -> None:
+        """And it may be given to the same agent again, once they are back."""
         after = hear(chat(CONNECTED), told(EventType.SIGNED_OFF, Side.AGENT, "bob"))
         (event,) = after.events
         assert (event.type, event.cause) == (EventType.RELEASED, "signed_off")
-        assert (after.state.status, after.state.released_by) == (QUEUED, "bob")
+        assert (after.state.status, after.state.released_by) == (QUEUED, None)
 
     def test_its_own_first_event_is_of_no_matter(self) -> None:
         assert hear(chat(QUEUED), told(EventType.QUEUED)) == Decision(chat(QUEUED))
