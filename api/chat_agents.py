@@ -77,9 +77,12 @@ async def begin_shift(caller: Caller, services: ServicesDep, body: BeginShift) -
     async with services.database.begin() as session:
         acting = await acting_agent(session, caller, body.agent_id, body.display_name)
         await agents.set_duty(session, acting.agent_id, on_duty=is_online)
-        left = [] if is_online else await attendance.sign_off(session, acting.agent_id)
-    for thread in left:
-        nudge(services, thread.id)
+    if not is_online:
+        # Apart, because agents are locked after conversations, never before.
+        async with services.database.begin() as session:
+            left = await attendance.sign_off(session, acting.agent_id)
+        for thread in left:
+            nudge(services, thread.id)
     async with services.database.begin() as session:
         return await _session(session, services, acting, body.status)
 
