@@ -13,9 +13,10 @@ from domain.conversation_life import ChangeConversation, Close, ConversationComm
 from domain.errors import InvalidRequest
 from domain.models import AuthorKind, ThreadKind, ThreadRef, Visibility
 from domain.principals import Principal
-from store import command_texts, conversations, threads
+from store import command_texts, conversations, reading, threads
 from store.conversations import ConversationRow
-from store.threads import Draft, Entry
+from store.reading import Entry
+from store.threads import Draft
 from workflows.engine import Facts
 
 
@@ -55,7 +56,7 @@ async def say(
     appended = await conversations.write(session, row, draft, only=acting.only if acting else None)
     if appended.created:
         return Said(threads.entry_of(appended, draft), appended.nudge)
-    entry = await threads.entry(session, appended.thread_id, appended.seq)
+    entry = await reading.entry(session, appended.thread_id, appended.seq)
     if entry is None:
         raise RuntimeError("a message that was appended is not in the log")
     return Said(entry, nudge=False)

@@ -10,7 +10,7 @@ from api.chat_access import visible
 from api.chat_views import ConversationDetail, MessageView, conversation_detail, message_view
 from domain.ids import parse_conversation_id
 from domain.principals import Principal
-from store import read_marks, threads
+from store import read_marks, reading
 
 
 async def _conversation_id(
@@ -46,7 +46,7 @@ async def messages_of(
 ) -> list[MessageView]:
     """What was said, in its order; agents' notes for agents only. Raises ConversationNotFound."""
     await visible(session, caller, conversation_id)
-    entries = await threads.entries(
+    entries = await reading.entries(
         session,
         conversation_id,
         after_seq=after_seq,

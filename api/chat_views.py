@@ -12,8 +12,8 @@ from domain.models import AuthorKind, ConversationStatus, Side, Visibility
 from domain.principals import Role
 from store.chat_queue import QueueEntry
 from store.conversations import ConversationRow
+from store.reading import Entry
 from store.tables import Customer
-from store.threads import Entry
 
 _ROLES = {
     AuthorKind.CUSTOMER: "CUSTOMER",

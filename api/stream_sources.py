@@ -9,10 +9,10 @@ from api.streams import TICKETS, Event, Page, Source, Topic
 from api.views import ticket_updated, timeline_entry
 from domain.ids import ticket_id_text
 from domain.models import ThreadKind, ThreadRef, Visibility
-from store import changes, threads
+from store import changes, reading
 from store.changes import Moment, Window
 from store.database import Database
-from store.threads import Entry
+from store.reading import Entry
 
 PAGE = 100
 """Entries, or tickets, read and sent in one go; the largest entries have 24,000 characters."""
@@ -29,11 +29,11 @@ class LogSource(Source[int]):
 
     async def head(self) -> int:
         async with self._database.begin() as session:
-            return await threads.newest_seq(session, self._thread_id)
+            return await reading.newest_seq(session, self._thread_id)
 
     async def read(self, since: int, until: int | None = None) -> Page[int]:
         async with self._database.begin() as session:
-            entries = await threads.entries(
+            entries = await reading.entries(
                 session, self._thread_id, after_seq=since, limit=PAGE, private=True
             )
         last = entries[-1].seq if entries else since

@@ -20,7 +20,7 @@ from domain.ids import parse_customer_id
 from domain.models import Channel, Priority, TicketStatus
 from domain.principals import Principal, Role, Scope
 from domain.text import IdText, ShortText, TagText
-from store import threads, ticket_lists
+from store import reading, ticket_lists
 from store.ticket_lists import TicketFilter
 
 EVERYBODY = allow(Role.CUSTOMER, Role.AGENT, Role.ADMIN, Scope.TICKETS)
@@ -82,7 +82,7 @@ async def list_tickets(
             breached_first=sort == "attention" and internal,
         )
         total = await ticket_lists.count(session, wanted)
-        newest = await threads.newest_entries(
+        newest = await reading.newest_entries(
             session, [row.ticket.id for row in found], private=internal
         )
     return json_answer(

@@ -3,7 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.views import TicketView, ticket_view
-from store import threads
+from store import reading
 from store.tickets import TicketRow
 
 TIMELINE = 200
@@ -12,5 +12,5 @@ TIMELINE = 200
 
 async def shown_ticket(session: AsyncSession, row: TicketRow, *, internal: bool) -> TicketView:
     """`internal`: as staff see it, with private notes and deadlines."""
-    timeline = await threads.entries(session, row.ticket.id, limit=TIMELINE, private=internal)
+    timeline = await reading.entries(session, row.ticket.id, limit=TIMELINE, private=internal)
     return ticket_view(row, timeline, internal=internal)

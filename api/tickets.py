@@ -36,7 +36,7 @@ from domain.models import AuthorKind, ThreadKind, ThreadRef, TicketStatus
 from domain.principals import Principal, Role, Scope
 from domain.text import IdText
 from domain.ticket_life import Assign, ChangeTicket, Command
-from store import threads, tickets
+from store import reading, tickets
 from store.threads import Draft
 from store.tickets import NewTicket, TicketRow, Written
 from workflows.engine import NewTicketFacts
@@ -185,7 +185,7 @@ async def list_messages(
     """The whole log, a part at a time: the first `limit` entries that follow `after_seq`."""
     async with services.database.begin() as session:
         row = await _find(session, ref, caller)
-        entries = await threads.entries(
+        entries = await reading.entries(
             session, row.ticket.id, after_seq=after_seq, limit=limit, private=not caller.is_customer
         )
     return [timeline_entry(entry) for entry in entries]
@@ -202,7 +202,7 @@ async def get_ticket_status(ref: Ref, caller: Caller, services: ServicesDep) -> 
     async with services.database.begin() as session:
         row = await _find(session, ref, caller)
         seq = row.thread.last_agent_seq
-        reply = await threads.entry(session, row.ticket.id, seq) if seq is not None else None
+        reply = await reading.entry(session, row.ticket.id, seq) if seq is not None else None
     return json_answer(status_view(row, reply))
 
 

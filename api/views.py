@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from domain.deadlines import Deadlines
 from domain.ids import customer_id_text, message_id_text, ticket_id_text
 from domain.models import AuthorKind, Channel, Priority, TicketStatus, Visibility
-from store.threads import Entry
+from store.reading import Entry
 from store.tickets import TicketRow
 
 _DEADLINES = TypeAdapter(Deadlines)

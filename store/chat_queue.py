@@ -8,9 +8,9 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.models import ConversationStatus
-from store import threads
+from store import reading
+from store.reading import Entry
 from store.tables import Conversation, Customer
-from store.threads import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ async def page(session: AsyncSession, *, offset: int = 0, limit: int) -> list[Qu
         .limit(limit)
     )
     found = (await session.execute(query)).all()
-    newest = await threads.newest_entries(session, [row.id for row in found], private=False)
+    newest = await reading.newest_entries(session, [row.id for row in found], private=False)
     return [
         QueueEntry(
             row.id,

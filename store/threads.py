@@ -23,13 +23,13 @@ data: a lost, doubled or late one costs a look, never an entry.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, Row, Uuid, bindparam, cast, func, null, select, text, true
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import Row, bindparam, select, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import IdempotencyKeyReused, NotFound
@@ -38,7 +38,8 @@ from domain.ids import new_id
 from domain.models import AuthorKind, ThreadKind, ThreadRef, Visibility
 from domain.names import THREADS_CHANNEL
 from domain.telling import tell
-from store.tables import Message, Thread
+from store.reading import Entry
+from store.tables import Thread
 
 NUDGE_GRACE = timedelta(seconds=2)
 """How long a nudge may take before the relay sends one of its own."""
@@ -62,25 +63,6 @@ class Draft:
     attachments: list[dict[str, Any]] = field(default_factory=list)
     source: str | None = None
     external_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of a log, as it was written."""
-
-    thread_id: UUID
-    seq: int
-    id: UUID
-    author: AuthorKind
-    author_id: str | None
-    author_name: str | None
-    visibility: Visibility
-    content: str
-    content_type: str
-    event: dict[str, Any] | None
-    metadata: dict[str, Any]
-    attachments: list[dict[str, Any]]
-    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,59 +270,6 @@ async def open_after(session: AsyncSession, after: UUID | None, limit: int) -> l
     return [ThreadRef(kind=row.kind, id=row.id) for row in await session.execute(query)]
 
 
-async def entries(
-    session: AsyncSession,
-    thread_id: UUID,
-    *,
-    after_seq: int | None = None,
-    limit: int,
-    private: bool,
-    events: bool = True,
-) -> list[Entry]:
-    """A part of a log in its order.
-
-    The first `limit` entries after `after_seq`, or without it the newest `limit`. Private notes
-    only when `private`, system events only when `events`.
-    """
-    wanted = {"thread_id": thread_id, "limit": limit}
-    if after_seq is not None:
-        query = _ENTRIES_AFTER[private, events]
-        rows = await session.execute(query, wanted | {"after_seq": after_seq})
-        return [Entry(*row) for row in rows]
-    newest = await session.execute(_NEWEST_ENTRIES[private, events], wanted)
-    return [Entry(*row) for row in newest][::-1]
-
-
-async def entry(session: AsyncSession, thread_id: UUID, seq: int) -> Entry | None:
-    query = select(*_ENTRY).where(_MESSAGES.thread_id == thread_id, _MESSAGES.seq == seq)
-    row = (await session.execute(query)).one_or_none()
-    return Entry(*row) if row else None
-
-
-async def newest_entries(
-    session: AsyncSession, thread_ids: Sequence[UUID], *, private: bool
-) -> dict[UUID, list[Entry]]:
-    """The newest message of each of these threads, system events aside."""
-    if not thread_ids:
-        return {}
-    wanted = select(func.unnest(cast(list(thread_ids), ARRAY(Uuid))).label("id")).subquery()
-    newest = select(*_ENTRY).where(
-        _MESSAGES.thread_id == wanted.c.id, _MESSAGES.author != AuthorKind.SYSTEM
-    )
-    if not private:
-        newest = newest.where(_MESSAGES.visibility == Visibility.PUBLIC)
-    each = newest.order_by(_MESSAGES.seq.desc()).limit(1).lateral()
-    query = select(each).select_from(wanted.join(each, true()))
-    return {row.thread_id: [Entry(*row)] for row in await session.execute(query)}
-
-
-async def newest_seq(session: AsyncSession, thread_id: UUID) -> int:
-    """How far the log is written; 0 for a thread that does not exist."""
-    return (
-        await session.scalar(select(func.max(Thread.last_seq)).where(Thread.id == thread_id))
-    ) or 0
-
-
 def _head(row: Row[Any]) -> Head:
     heard = row.event is not None and row.event["type"] in HEARD
     return Head(
@@ -352,29 +281,6 @@ def _head(row: Row[Any]) -> Head:
     )
 
 
-# Plain columns, not attributes of a class: reading a log needs nothing of the object mapper.
-_MESSAGES = Message.__table__.c
-_ENTRY = tuple(_MESSAGES[field.name] for field in fields(Entry))
-# By whether private notes and events are wanted. Built once: to build one takes longer than to
-# run it.
-_WHOLE_LOG = (
-    select(*_ENTRY)
-    .where(_MESSAGES.thread_id == bindparam("thread_id"))
-    .limit(bindparam("limit", type_=Integer))
-)
-_PUBLIC = _MESSAGES.visibility == Visibility.PUBLIC
-_NO_EVENT = _MESSAGES.event.is_(null())
-_LOG = {
-    (True, True): _WHOLE_LOG,
-    (False, True): _WHOLE_LOG.where(_PUBLIC),
-    (True, False): _WHOLE_LOG.where(_NO_EVENT),
-    (False, False): _WHOLE_LOG.where(_PUBLIC, _NO_EVENT),
-}
-_ENTRIES_AFTER = {
-    wanted: log.where(_MESSAGES.seq > bindparam("after_seq")).order_by(_MESSAGES.seq)
-    for wanted, log in _LOG.items()
-}
-_NEWEST_ENTRIES = {wanted: log.order_by(_MESSAGES.seq.desc()) for wanted, log in _LOG.items()}
 _CREATE = text(
     """
     INSERT INTO threads (id, kind, nudge_due_at, last_message_at, updated_at, revision)

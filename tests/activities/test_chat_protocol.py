@@ -37,7 +37,8 @@ from domain.models import AuthorKind, EventType, Side, Visibility
 from store import attendance, conversations, threads
 from store.database import Database
 from store.presences import Person
-from store.threads import Draft, Entry
+from store.reading import Entry
+from store.threads import Draft
 from tests.store.chatting import RULES, hire, log_of, new_customer, start
 
 LONG = timedelta(days=1)

@@ -32,10 +32,11 @@ from domain.ids import new_id
 from domain.life import Loaded, Look, Seen
 from domain.models import AuthorKind, Channel, Priority, TicketStatus
 from domain.ticket_life import TicketInput, TicketState
-from store import threads, tickets
+from store import reading, threads, tickets
 from store.customers import Introduction, meet
 from store.database import Database
-from store.threads import Draft, Entry
+from store.reading import Entry
+from store.threads import Draft
 from store.tickets import NewTicket
 
 DAY = timedelta(days=1)
@@ -136,7 +137,7 @@ class Desk:
 
     async def log(self) -> list[Entry]:
         async with self.database.begin() as session:
-            return await threads.entries(
+            return await reading.entries(
                 session, self.ticket_id, after_seq=0, limit=1000, private=True
             )
 

@@ -14,7 +14,7 @@ from sqlalchemy import exc
 from api.config import ApiConfig
 from domain.models import ThreadKind, Visibility
 from holdfast.embedded.postgres import EmbeddedPostgres
-from store import migrate, threads
+from store import migrate, reading
 from store.database import Database
 from store.postgres_feed import APPLICATION_NAME
 from tests.api.people import token
@@ -170,4 +170,4 @@ async def _write_when_back(database: Database, ticket_id: UUID) -> int:
 
 async def _last_seq(database: Database, ticket_id: UUID) -> int:
     async with database.begin() as session:
-        return await threads.newest_seq(session, ticket_id)
+        return await reading.newest_seq(session, ticket_id)

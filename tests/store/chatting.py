@@ -11,11 +11,12 @@ from domain.conversation_life import (
     ConversationPolicy,
 )
 from domain.models import AuthorKind, Channel, Visibility
-from store import agents, command_texts, conversations, threads
+from store import agents, command_texts, conversations, reading
 from store.conversations import NewConversation, Rules, Started
 from store.customers import Introduction, meet
 from store.database import Database
-from store.threads import Appended, Draft, Entry
+from store.reading import Entry
+from store.threads import Appended, Draft
 from tests.store.writing import POLICY as TICKETS
 
 POLICY = ConversationPolicy(
@@ -97,7 +98,7 @@ async def accept(database: Database, conversation_id: UUID, agent_id: str) -> No
 
 async def log_of(database: Database, conversation_id: UUID) -> list[Entry]:
     async with database.begin() as session:
-        return await threads.entries(
+        return await reading.entries(
             session, conversation_id, after_seq=0, limit=10_000, private=True
         )
 

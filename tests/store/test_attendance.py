@@ -15,7 +15,7 @@ from domain.models import Side, ThreadRef
 from store import attendance, conversations
 from store.attendance import Person
 from store.database import Database
-from store.threads import Entry
+from store.reading import Entry
 from tests.store.chatting import (
     accept,
     events_of,

@@ -6,7 +6,7 @@ import pytest
 
 from domain.ids import new_id
 from domain.models import AuthorKind, ThreadKind
-from store import threads
+from store import reading, threads
 from store.database import Database
 from store.threads import Advanced, Appended, Draft
 
@@ -58,7 +58,7 @@ class TestAppend:
         assert second.id == first.id
         assert (second.created, second.nudge) == (False, False)
         async with database.begin() as session:
-            assert await threads.newest_seq(session, thread_id) == 1
+            assert await reading.newest_seq(session, thread_id) == 1
 
     async def test_system_event_after_handled_entries_wakes_nobody(
         self, database: Database, thread_id: UUID

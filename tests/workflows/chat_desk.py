@@ -13,11 +13,12 @@ from domain.conversation_life import (
     ConversationState,
 )
 from domain.models import AuthorKind, Channel, ThreadKind, ThreadRef, Visibility
-from store import agents, conversations, threads
+from store import agents, conversations, reading, threads
 from store.conversations import NewConversation
 from store.customers import Introduction, meet
 from store.database import Database
-from store.threads import Draft, Entry
+from store.reading import Entry
+from store.threads import Draft
 from workflows.engine import Engine, NewConversationFacts
 
 PATIENCE = 20.0
@@ -78,7 +79,7 @@ class ChatDesk:
 
     async def log(self, conversation_id: UUID) -> list[Entry]:
         async with self.database.begin() as session:
-            return await threads.entries(
+            return await reading.entries(
                 session, conversation_id, after_seq=0, limit=100_000, private=True
             )
 

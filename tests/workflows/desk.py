@@ -8,10 +8,11 @@ from uuid import UUID, uuid4
 from domain.deadlines import DeadlinePolicy
 from domain.models import AuthorKind, Channel, Priority, ThreadKind, ThreadRef, Visibility
 from domain.ticket_life import ChangeTicket, Command, TicketState
-from store import threads, tickets
+from store import reading, threads, tickets
 from store.customers import Introduction, meet
 from store.database import Database
-from store.threads import Draft, Entry
+from store.reading import Entry
+from store.threads import Draft
 from store.tickets import NewTicket
 from workflows.engine import Engine, NewTicketFacts
 
@@ -62,7 +63,7 @@ class Desk:
 
     async def log(self, ticket_id: UUID) -> list[Entry]:
         async with self.database.begin() as session:
-            return await threads.entries(
+            return await reading.entries(
                 session, ticket_id, after_seq=0, limit=100_000, private=True
             )
 
