@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from api.ticket_bodies import OptionalEmail, OptionalText, Tags
+from domain.errors import InsufficientPermissions
 from domain.models import Visibility
 from domain.text import IdText, MessageText, Metadata
 
@@ -21,6 +22,19 @@ class ChatBody(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore")
 
 
+class CustomerBody(ChatBody):
+    """Customers speak for themselves, and to everybody in the conversation."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_themselves(cls, given: Any) -> Any:  # noqa: ANN401  JSON
+        if isinstance(given, dict) and (
+            given.get("agentId") is not None or given.get("visibility") == Visibility.PRIVATE
+        ):
+            raise InsufficientPermissions
+        return given
+
+
 class StartSession(ChatBody):
     fingerprint: OptionalText = Field(
         None, description="Made by the client. A name, no secret: the token is what resumes."
@@ -32,16 +46,16 @@ class StartSession(ChatBody):
     metadata: MetadataIn = Field(default_factory=dict)
 
 
-class CustomerMessage(ChatBody):
+class CustomerMessage(CustomerBody):
     content: MessageText
     metadata: MetadataIn = Field(default_factory=dict)
 
 
-class CloseConversation(ChatBody):
+class CloseConversation(CustomerBody):
     reason: OptionalText = None
 
 
-class LeaveAsTicket(ChatBody):
+class LeaveAsTicket(CustomerBody):
     email: OptionalEmail = Field(None, description="Where to answer.")
 
 

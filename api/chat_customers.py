@@ -20,6 +20,7 @@ from api.chat_reading import (
     Limit,
     detail_of,
     messages_of,
+    view_for,
 )
 from api.chat_sessions import start_session
 from api.chat_views import (
@@ -27,7 +28,6 @@ from api.chat_views import (
     ConversationDetail,
     ConversationView,
     MessageView,
-    conversation_view,
     message_view,
 )
 from api.errors import describe
@@ -88,6 +88,9 @@ async def start(
 
     With the token of an earlier session, or with a customer's JWT, the open conversation is
     resumed. Anybody else is a new visitor, ten of whom may come from an address in a minute.
+
+    Without a token an `Idempotency-Key` is all by which a call that is sent again is known: whoever
+    has it, and the address, gets a token of the same visitor for five minutes. Make it random.
     """
     nudged: UUID | None = None
     async with services.database.begin() as session:
@@ -177,8 +180,7 @@ async def close(
     body: CloseConversation | None = None,
 ) -> ConversationView:
     reason = body.reason if body else None
-    row = await chat_actions.close(services, caller, None, conversation_id, reason)
-    return conversation_view(row)
+    return await chat_actions.close(services, caller, None, conversation_id, reason)
 
 
 @router.post(
@@ -217,4 +219,5 @@ async def go_on_with_assistant(
 ) -> ConversationView:
     """Not wait for a person."""
     row = await order(services, caller, conversation_id, GoOnWithAssistant())
-    return conversation_view(row)
+    async with services.database.reading() as session:
+        return await view_for(session, caller, row)

@@ -7,10 +7,19 @@ from fastapi import Depends, Path, Query
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.chat_access import visible
-from api.chat_views import ConversationDetail, MessageView, conversation_detail, message_view
+from api.chat_views import (
+    ConversationDetail,
+    ConversationView,
+    MessageView,
+    conversation_view,
+    message_view,
+)
+from api.discretion import reason_for_customers
 from domain.ids import parse_conversation_id
+from domain.models import EventType
 from domain.principals import Principal
 from store import read_marks, reading
+from store.conversations import ConversationRow
 
 
 async def _conversation_id(
@@ -34,7 +43,20 @@ async def detail_of(
 ) -> ConversationDetail:
     """Raises ConversationNotFound."""
     row = await visible(session, caller, conversation_id)
-    return conversation_detail(row, await read_marks.marks(session, conversation_id))
+    view = await view_for(session, caller, row)
+    marks = await read_marks.marks(session, conversation_id)
+    return ConversationDetail(**dict(view), read_seq=marks)
+
+
+async def view_for(
+    session: AsyncSession, caller: Principal, row: ConversationRow
+) -> ConversationView:
+    """A conversation as the caller may see it: why an agent closed it is for the desk."""
+    view = conversation_view(row)
+    if caller.is_customer and view.close_reason is not None:
+        closed = await reading.newest_event(session, view.id, EventType.CLOSED) or {}
+        view.close_reason = reason_for_customers(closed) or closed.get("cause")
+    return view
 
 
 async def messages_of(

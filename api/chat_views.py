@@ -9,7 +9,6 @@ from pydantic.alias_generators import to_camel
 
 from domain.ids import customer_id_text, message_id_text, ticket_id_text
 from domain.models import AuthorKind, ConversationStatus, Side, Visibility
-from domain.principals import Role
 from store.chat_queue import QueueEntry
 from store.conversations import ConversationRow
 from store.reading import Entry
@@ -79,7 +78,9 @@ class ConversationView(ChatModel):
     updated_at: datetime
     queued_at: datetime
     closed_at: datetime | None
-    close_reason: str | None
+    close_reason: str | None = Field(
+        description="For customers only their own, or a word for what closed it by itself."
+    )
     ticket_id: str | None = Field(description="As which it went on.")
     last_seq: int
 
@@ -143,7 +144,7 @@ def conversation_view(row: ConversationRow) -> ConversationView:
         id=conversation.id,
         status=ConversationStatus(conversation.status),
         customer=customer_view(row.customer),
-        agent=ChatAgent(id=agent.id, display_name=agent.name) if agent else None,
+        agent=ChatAgent(id=agent.id, display_name=agent.name or agent.id) if agent else None,
         tags=conversation.tags,
         metadata=conversation.meta,
         created_at=conversation.created_at,
@@ -154,10 +155,6 @@ def conversation_view(row: ConversationRow) -> ConversationView:
         ticket_id=ticket_id_text(ticket_id) if ticket_id else None,
         last_seq=row.thread.last_seq,
     )
-
-
-def conversation_detail(row: ConversationRow, marks: dict[Side, int]) -> ConversationDetail:
-    return ConversationDetail(**dict(conversation_view(row)), read_seq=marks)
 
 
 def customer_view(customer: Customer) -> ChatCustomer:
@@ -177,11 +174,6 @@ def queue_entry_view(entry: QueueEntry) -> QueueEntryView:
         position=entry.position,
         last_message=message_view(entry.last_message) if entry.last_message else None,
     )
-
-
-def side_of(role: Role) -> Side:
-    """Which side of a conversation a caller is on."""
-    return Side.CUSTOMER if role in (Role.CUSTOMER, Role.VISITOR) else Side.AGENT
 
 
 def _sender_id(author: AuthorKind, entry: Entry) -> str | None:

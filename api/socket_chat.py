@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api import chat_actions
 from api.chat_access import Acting, acting_agent
 from api.chat_actions import Words
-from api.chat_views import conversation_view, message_view
+from api.chat_views import message_view
 from api.services import Services
 from api.socket_commands import Answer, Caller, Command, audience_of
 from api.socket_requests import ChatSend, ConversationClose, parse
@@ -53,10 +53,10 @@ class ChatCommands:
         conversation_id = parse_conversation_id(request.conversation_id)
         async with self._services.database.begin() as session:
             acting = await _acting(session, principal, request.agent_id)
-        row = await chat_actions.close(
+        view = await chat_actions.close(
             self._services, principal, acting, conversation_id, request.reason
         )
-        return conversation_view(row).json_object()
+        return view.json_object()
 
 
 async def _acting(

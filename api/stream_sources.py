@@ -1,10 +1,12 @@
 """What the streams consist of: the events of one log, and the list of all tickets."""
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from api.chat_views import event_payload, message_view
+from api.discretion import for_customers
 from api.streams import TICKETS, Event, Page, Source, Topic
 from api.views import ticket_updated, timeline_entry
 from domain.ids import ticket_id_text
@@ -28,11 +30,11 @@ class LogSource(Source[int]):
         self._event = _EVENTS[thread.kind]
 
     async def head(self) -> int:
-        async with self._database.begin() as session:
+        async with self._database.reading() as session:
             return await reading.newest_seq(session, self._thread_id)
 
     async def read(self, since: int, until: int | None = None) -> Page[int]:
-        async with self._database.begin() as session:
+        async with self._database.reading() as session:
             entries = await reading.entries(
                 session, self._thread_id, after_seq=since, limit=PAGE, private=True
             )
@@ -42,7 +44,13 @@ class LogSource(Source[int]):
             entries = [entry for entry in entries if entry.seq <= until]
             more = more and last < until
             last = last if more else until
-        return Page([self._event(entry) for entry in entries], last, more)
+        return Page([self._told(entry) for entry in entries], last, more)
+
+    def _told(self, entry: Entry) -> Event:
+        event = self._event(entry)
+        if entry.event is None or event.private:
+            return event
+        return replace(event, for_customers=self._event(for_customers(entry)).payload)
 
     def resume(self, after: int, head: int) -> int:
         return min(after, head)
@@ -62,7 +70,7 @@ class TicketsSource(Source[Moment]):
         self._database = database
 
     async def head(self) -> Moment:
-        async with self._database.begin() as session:
+        async with self._database.reading() as session:
             return await changes.moment_now(session)
 
     async def read(self, since: Moment, until: Moment | None = None) -> Page[Moment]:
@@ -90,7 +98,7 @@ class DatabaseSources:
         return LogSource(self._database, topic)
 
     async def heads(self, thread_ids: Collection[UUID]) -> dict[UUID, int]:
-        async with self._database.begin() as session:
+        async with self._database.reading() as session:
             return await changes.heads(session, thread_ids)
 
 

@@ -56,6 +56,8 @@ class Event:
     name: str
     payload: Mapping[str, Any]
     private: bool
+    for_customers: Mapping[str, Any] | None = None
+    """What customers get for the payload, where they get something else."""
 
 
 Position = TypeVar("Position")
@@ -205,11 +207,14 @@ class Stream(Generic[Position]):
 
     def _send(self, page: Page[Position], members: Mapping[str, Audience]) -> None:
         for event in page.events:
-            if not event.private:
+            if not event.private and event.for_customers is None:
                 self._outlet.send(event.name, event.payload, members)
-            else:
-                staff = [sid for sid, audience in members.items() if audience is Audience.STAFF]
-                self._outlet.send(event.name, event.payload, staff)
+                continue
+            staff = [sid for sid, audience in members.items() if audience is Audience.STAFF]
+            self._outlet.send(event.name, event.payload, staff)
+            if event.for_customers is not None:
+                others = members.keys() - set(staff)
+                self._outlet.send(event.name, event.for_customers, others)
 
 
 class Streams:

@@ -7,6 +7,7 @@ from fastapi import Depends, Path, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.access import Caller, allow
+from api.discretion import for_customers
 from api.errors import describe
 from api.idempotency import Once, json_answer
 from api.ownership import author_of, meet_customer, require_access, require_agent
@@ -188,6 +189,8 @@ async def list_messages(
         entries = await reading.entries(
             session, row.ticket.id, after_seq=after_seq, limit=limit, private=not caller.is_customer
         )
+    if caller.is_customer:
+        entries = [for_customers(entry) for entry in entries]
     return [timeline_entry(entry) for entry in entries]
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Integer, Uuid, bindparam, cast, func, null, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.models import AuthorKind, Visibility
+from domain.models import AuthorKind, EventType, Visibility
 from store.tables import Message, Thread
 
 
@@ -77,6 +77,20 @@ async def newest_entries(
     each = newest.order_by(_MESSAGES.seq.desc()).limit(1).lateral()
     query = select(each).select_from(wanted.join(each, true()))
     return {row.thread_id: [Entry(*row)] for row in await session.execute(query)}
+
+
+async def newest_event(
+    session: AsyncSession, thread_id: UUID, kind: EventType
+) -> dict[str, Any] | None:
+    """The last event of a kind in a log, if there is one."""
+    query = (
+        select(_MESSAGES.event)
+        .where(_MESSAGES.thread_id == thread_id, _MESSAGES.event["type"].astext == kind)
+        .order_by(_MESSAGES.seq.desc())
+        .limit(1)
+    )
+    found: dict[str, Any] | None = await session.scalar(query)
+    return found
 
 
 async def newest_seq(session: AsyncSession, thread_id: UUID) -> int:

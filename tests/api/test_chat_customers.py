@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from fastapi import FastAPI
+from sqlalchemy import func, select, update
 
 from api.app import create_app
 from api.config import ApiConfig
@@ -19,9 +20,9 @@ from domain.models import AuthorKind, ThreadKind
 from domain.principals import Role, Scope
 from store import conversations, customers
 from store.database import Database
-from store.tables import Customer
+from store.tables import Customer, IdempotencyKey
 from store.threads import Draft, append
-from tests.api.chatting import ASHIK, JANE, Chat, code, said
+from tests.api.chatting import ASHIK, BEA, JANE, Chat, Json, code, said
 from tests.api.conftest import JudgingEngine, client_of
 from tests.api.people import SECRET, as_, bearer, visitor, with_key
 from workflows.engine import Engine
@@ -283,10 +284,66 @@ class TestIdempotentSession:
             await chat.visit(self.KEY)
         await chat.visit()
 
+    async def test_after_minutes_it_is_another(self, chat: Chat, database: Database) -> None:
+        """So that a key which is no secret gives nobody the token of somebody else."""
+        first = await chat.visit(self.KEY)
+        await _age_keys(database, timedelta(minutes=4))
+        assert (await chat.visit(self.KEY)).conversation_id == first.conversation_id
+        await _age_keys(database, timedelta(minutes=2))
+        other = await chat.visit(self.KEY, fingerprint="another")
+        assert other.customer_id != first.customer_id
+        assert (await chat.visit(self.KEY, fingerprint="another")).session["visitorId"] == (
+            other.session["visitorId"]
+        )
+
+    async def test_of_somebody_with_a_token_it_is_for_a_day(
+        self, chat: Chat, database: Database
+    ) -> None:
+        visitor = await chat.visit()
+        again = await chat.visit(visitor.headers | self.KEY)
+        await chat.ask(visitor)
+        await _age_keys(database, timedelta(hours=23))
+        assert (await chat.visit(visitor.headers | self.KEY)).session["lastSeq"] == (
+            again.session["lastSeq"]
+        )
+
+    async def test_many_at_once_with_an_old_key_are_one(
+        self, chat: Chat, database: Database
+    ) -> None:
+        first = await chat.visit(self.KEY)
+        await _age_keys(database, timedelta(minutes=6))
+        found = await asyncio.gather(*(chat.visit(self.KEY) for _ in range(8)))
+        assert len({each.conversation_id for each in found} - {first.conversation_id}) == 1
+
+    def test_the_document_asks_for_random_keys(self, app: FastAPI) -> None:
+        operation = app.openapi()["paths"][SESSIONS]["post"]
+        (header,) = [each for each in operation["parameters"] if each["in"] == "header"]
+        assert "random" in header["description"]
+
     async def test_of_another_visitor_is_another(self, chat: Chat) -> None:
         first = await chat.visit(self.KEY)
         other = await chat.visit(visitor(uuid4()) | self.KEY)
         assert other.conversation_id != first.conversation_id
+
+
+async def _age_keys(database: Database, by: timedelta) -> None:
+    async with database.begin() as session:
+        older = IdempotencyKey.created_at - by
+        await session.execute(update(IdempotencyKey).values(created_at=older))
+
+
+@pytest.mark.parametrize("more", [{"agentId": "agent-123"}, {"visibility": "private"}])
+@pytest.mark.parametrize("what", ["messages", "close", "to-ticket"])
+async def test_customers_are_no_agents(chat: Chat, what: str, more: Json) -> None:
+    visitor = await chat.accepted()
+    refused = await chat.client.post(
+        f"{visitor.place}/{what}", json={"content": "Hi", **more}, headers=visitor.headers
+    )
+    assert code(refused) == (403, "forbidden")
+    harmless = {"content": "Hi", "agentId": None, "visibility": "public"}
+    status = 201 if what == "messages" else 200
+    place = f"{visitor.place}/{what}"
+    said(await chat.client.post(place, json=harmless, headers=visitor.headers), status)
 
 
 class TestMessages:
@@ -432,6 +489,31 @@ class TestClose:
                 f"{visitor.place}/close", json={"reason": "solved"}, headers=visitor.headers
             )
         )
+        assert closed["closeReason"] == "solved"
+        shown = said(await chat.client.get(visitor.place, headers=visitor.headers))
+        assert shown["closeReason"] == "solved"
+
+    async def test_reason_of_the_agent_is_the_desks(self, chat: Chat) -> None:
+        visitor = await chat.accepted()
+        body = {"reason": "rude"}
+        said(await chat.client.post(f"{visitor.desk}/close", json=body, headers=ASHIK))
+        shown = said(await chat.client.get(visitor.place, headers=visitor.headers))
+        again = said(await chat.client.post(f"{visitor.place}/close", headers=visitor.headers))
+        assert shown["closeReason"] is again["closeReason"] is None
+        assert again["status"] == "CLOSED"
+        at_the_desk = said(await chat.client.get(visitor.desk, headers=BEA))
+        assert at_the_desk["closeReason"] == "rude"
+
+    async def test_reason_of_nobody_is_shown(self, chat: Chat) -> None:
+        visitor = await chat.waiting()
+        said(await chat.client.post(f"{visitor.place}/to-ticket", headers=visitor.headers))
+        assert (await chat.state(visitor))["closeReason"] == "to_ticket"
+
+    async def test_reason_of_a_customer_with_an_account(self, chat: Chat) -> None:
+        jwt = as_(Role.CUSTOMER, "bob", email="bob@example.com")
+        visitor = await chat.visit(jwt)
+        body = {"reason": "solved"}
+        closed = said(await chat.client.post(f"{visitor.place}/close", json=body, headers=jwt))
         assert closed["closeReason"] == "solved"
 
     async def test_closed_is_gone_but_readable(self, chat: Chat) -> None:

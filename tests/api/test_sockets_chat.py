@@ -186,7 +186,6 @@ class TestSend:
             {"clientId": ""},
             {"clientId": "x" * 256},
             {"visibility": "secret"},
-            {"visibility": "private"},
             {"conversationId": None},
             {"conversationId": ["a"]},
         ],
