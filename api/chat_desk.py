@@ -48,7 +48,7 @@ from domain.errors import (
     UnknownAgent,
     WrongTeam,
 )
-from domain.models import ThreadKind, ThreadRef
+from domain.models import ThreadKind, ThreadRef, Visibility
 from domain.principals import Principal
 from store import conversations
 
@@ -113,11 +113,14 @@ async def accept(
     services: ServicesDep,
     body: AgentNamed | None = None,
 ) -> ConversationView:
-    """Take a customer who waits. Of agents who want the same one, one gets it."""
+    """Take a customer who waits. Of agents who want the same one, one gets it.
+
+    An agent needs every tag of the conversation that any agent carries; an admin needs none.
+    """
     body = body or AgentNamed()
     async with services.database.begin() as session:
         acting = await acting_agent(session, caller, body.agent_id, body.display_name)
-    command = Accept(agent_id=acting.agent_id)
+    command = Accept(agent_id=acting.agent_id, any_team=acting.everywhere)
     row = await order(services, caller, conversation_id, command, by=acting.agent_id)
     return conversation_view(row)
 
@@ -127,7 +130,11 @@ async def accept(
     status_code=201,
     response_model=MessageView,
     responses=describe(
-        ConversationNotFound, ConversationIsClosed, NotAssigned, IdempotencyKeyReused
+        ConversationNotFound,
+        ConversationIsClosed,
+        NotAssigned,
+        UnknownAgent,
+        IdempotencyKeyReused,
     ),
 )
 async def send_message(
@@ -150,7 +157,10 @@ async def send_message(
     return response
 
 
-@router.post("/close", responses=describe(ConversationNotFound, NotAssigned, EngineUnavailable))
+@router.post(
+    "/close",
+    responses=describe(ConversationNotFound, NotAssigned, UnknownAgent, EngineUnavailable),
+)
 async def close(
     conversation_id: ConversationId,
     caller: Caller,
@@ -159,8 +169,7 @@ async def close(
 ) -> ConversationView:
     acting = await _acting(services, caller, conversation_id, body)
     reason = body.reason if body else None
-    row = await chat_actions.close(services, caller, acting, conversation_id, reason)
-    return conversation_view(row)
+    return await chat_actions.close(services, caller, acting, conversation_id, reason)
 
 
 @router.post(
@@ -181,8 +190,12 @@ async def transfer(
     acting = await _acting(services, caller, conversation_id, body)
     async with services.database.begin() as session:
         await require_agent(session, body.to_agent_id)
-    command = Transfer(to_agent_id=body.to_agent_id, agent_id=acting.only)
+        row = await conversations.find(session, conversation_id)
     by, note = acting.agent_id, body.note
+    if note is not None and by == body.to_agent_id == row.conversation.agent_id:
+        # Nothing is handed on, so no command takes the note along.
+        await _keep_note(services, caller, acting, conversation_id, note)
+    command = Transfer(to_agent_id=body.to_agent_id, agent_id=acting.only)
     row = await order(services, caller, conversation_id, command, by=by, said=note)
     return conversation_view(row)
 
@@ -190,7 +203,12 @@ async def transfer(
 @router.post(
     "/release",
     responses=describe(
-        ConversationNotFound, ConversationIsClosed, NotAssigned, NotAccepted, EngineUnavailable
+        ConversationNotFound,
+        ConversationIsClosed,
+        NotAssigned,
+        NotAccepted,
+        UnknownAgent,
+        EngineUnavailable,
     ),
 )
 async def release(
@@ -213,6 +231,7 @@ async def release(
         ConversationNotFound,
         ConversationIsClosed,
         NotAssigned,
+        UnknownAgent,
         EngineUnavailable,
         IdempotencyKeyReused,
     ),
@@ -251,6 +270,16 @@ async def get_process(
         alarms=[],
         handled_seq=row.thread.handled_seq,
     )
+
+
+async def _keep_note(
+    services: Services, caller: Principal, acting: Acting, conversation_id: UUID, note: str
+) -> None:
+    words = Words(note, visibility=Visibility.PRIVATE)
+    async with services.database.begin() as session:
+        said = await say(session, caller, acting, conversation_id, words)
+    if said.nudge:
+        nudge(services, conversation_id)
 
 
 async def _acting(

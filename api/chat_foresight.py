@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.config import ApiConfig
-from domain.allocation import may_serve
 from domain.conversation_life import Accept, ChangeConversation
 from domain.conversation_rules import obey
-from domain.errors import AgentIsFull, UnknownAgent, WrongTeam
+from domain.errors import AgentIsFull, UnknownAgent
 from store import agents, allocator, conversations
 from store.conversations import ConversationRow
 
@@ -24,18 +23,18 @@ async def foresee(
     state = conversations.state_of(row)
     changes = obey(state, change, datetime.now(UTC), config.chat).changes(state)
     if changes and isinstance(change.command, Accept):
-        await _require_room(session, config, row, change.command.agent_id)
+        await _require_room(session, config, row, change.command)
     return changes
 
 
 async def _require_room(
-    session: AsyncSession, config: ApiConfig, row: ConversationRow, agent_id: str
+    session: AsyncSession, config: ApiConfig, row: ConversationRow, command: Accept
 ) -> None:
-    agent = await agents.find(session, agent_id)
+    agent = await agents.find(session, command.agent_id)
     if agent is None:
         raise UnknownAgent
-    if not may_serve(agent.tags, row.conversation.tags):
-        raise WrongTeam
+    if not command.any_team:
+        await allocator.require_team(session, agent, row.conversation.tags)
     room = allocator.capacity_of(agent, config.agent_capacity)
-    if await allocator.active(session, agent_id) >= room:
+    if await allocator.active(session, agent.id) >= room:
         raise AgentIsFull

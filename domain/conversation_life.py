@@ -84,6 +84,8 @@ class Accept(BaseModel):
 
     kind: Literal["accept"] = "accept"
     agent_id: str
+    any_team: bool = False
+    """Whatever its tags."""
 
 
 class Close(BaseModel):

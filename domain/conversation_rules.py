@@ -59,12 +59,12 @@ def obey(
             return decision
         raise ConversationIsClosed
     match command:
-        case Accept(agent_id=agent_id):
+        case Accept(agent_id=agent_id, any_team=any_team):
             if state.agent_id == agent_id:
                 return decision
             if state.status is not QUEUED:
                 raise ConversationTaken
-            return _assign(decision, agent_id, EventType.ASSIGNED, by, now)
+            return _assign(decision, agent_id, EventType.ASSIGNED, by, now, any_team=any_team)
         case Close():
             _require_assigned(state, command.agent_id)
             return _close(decision, by)
@@ -149,11 +149,17 @@ def _require_assigned(state: ConversationState, agent_id: str | None) -> None:
 
 
 def _assign(
-    decision: Decision, agent_id: str, told: EventType, by: str | None, now: datetime
+    decision: Decision,
+    agent_id: str,
+    told: EventType,
+    by: str | None,
+    now: datetime,
+    *,
+    any_team: bool = False,
 ) -> Decision:
     before = decision.state.agent_id
     decision = decision.then(
-        _told(told, ASSIGNED, before=before, after=agent_id, by=by),
+        _told(told, ASSIGNED, before=before, after=agent_id, by=by, any_team=any_team),
         status=ASSIGNED,
         agent_id=agent_id,
         assigned_at=now,
@@ -259,11 +265,12 @@ def _agent_due(state: ConversationState, policy: ConversationPolicy) -> datetime
 
 def _customer_due(state: ConversationState, policy: ConversationPolicy) -> datetime | None:
     """When the customer counts as gone: so long after the last socket, or in the queue, for those
-    who never had one, after the last sign of life."""
+    who never had one, after they came into it; and never so soon after a word, because who writes
+    needs no socket to be there."""
     since = state.customer_gone_at
     if since is None and state.status is QUEUED and not state.customer_here:
-        since = max(state.last_word_at, state.released_at or state.queued_at)
-    return since + policy.customer_grace if since else None
+        since = state.released_at or state.queued_at
+    return max(since, state.last_word_at) + policy.customer_grace if since else None
 
 
 def _idle_due(state: ConversationState, policy: ConversationPolicy) -> datetime | None:
@@ -293,6 +300,7 @@ def _told(
     after: str | None = None,
     by: str | None = None,
     cause: str | None = None,
+    any_team: bool = False,
 ) -> Event:
     """Everything that happens to a conversation may be known to both sides."""
     return Event(
@@ -303,4 +311,5 @@ def _told(
         after=after,
         by=by,
         cause=cause,
+        any_team=any_team or None,
     )

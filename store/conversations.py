@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import Select, bindparam, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.conversation_life import ConversationState
@@ -16,7 +16,6 @@ from domain.deadlines import DeadlinePolicy
 from domain.errors import (
     ConversationIsClosed,
     ConversationNotFound,
-    IdempotencyKeyReused,
     NotAssigned,
 )
 from domain.events import Event
@@ -126,13 +125,12 @@ async def write(
 ) -> Appended:
     """Write a message into a locked conversation; with `only`, if that agent has it.
 
-    What was written before is found, whatever has become of the conversation since. Raises
-    ConversationIsClosed, NotAssigned and IdempotencyKeyReused.
+    What was written before is found, whatever has become of the conversation since: a draft with
+    an `external_id` has a `source` that names the conversation. Raises ConversationIsClosed,
+    NotAssigned and IdempotencyKeyReused.
     """
     known = await threads.find(session, draft)
     if known is not None:
-        if known.thread_id != row.thread.id:
-            raise IdempotencyKeyReused
         return known
     if not row.thread.open:
         raise ConversationIsClosed
@@ -263,15 +261,14 @@ async def record(
     conversation, thread = row.conversation, row.locked
     agent = row.agent
     if state.agent_id is not None and state.agent_id != conversation.agent_id:
-        handed_on = any(event.type is EventType.TRANSFERRED for event in events)
-        needed = () if handed_on else tuple(conversation.tags)
+        needed = () if any(map(_goes_to_any_team, events)) else tuple(conversation.tags)
         unasked = any(event.type is EventType.ASSIGNED and event.by is None for event in events)
         agent = await allocator.take(
             session, state.agent_id, needed, rules.capacity, unasked=unasked
         )
         if any(event.by == agent.id for event in events):
             # Whoever accepts is there, be it without a socket.
-            agent.gone_at = None
+            await session.execute(_SEEN, {"id": agent.id})
     speaks = any(event.type in _WITH_WORDS for event in events)
     said = await command_texts.take(session, state.last_cause) if speaks else None
     for event in events:
@@ -312,7 +309,7 @@ async def _tell(
         session,
         thread,
         event,
-        agentName=agent.name if agent is not None and names_agent else None,
+        agentName=agent.name or agent.id if agent is not None and names_agent else None,
         reason=said if event.type is EventType.CLOSED else None,
     )
     announced = announce(event, assistant=rules.assistant)
@@ -325,11 +322,15 @@ async def _tell(
             AuthorKind.AGENT,
             said,
             author_id=event.by,
-            author_name=author.name if author else None,
+            author_name=author.name or author.id if author else None,
             visibility=Visibility.PRIVATE,
         )
         thread = threads.after_append(thread, await threads.append(session, thread, note))
     return thread
+
+
+def _goes_to_any_team(event: Event) -> bool:
+    return event.type is EventType.TRANSFERRED or bool(event.any_team)
 
 
 def _cause_of(events: list[Event]) -> str | None:
@@ -367,6 +368,7 @@ _FIND = {
 _LOCK_CUSTOMER = (
     select(Customer.id).where(Customer.id == bindparam("id")).with_for_update(key_share=True)
 )
+_SEEN = text("UPDATE agents SET gone_at = NULL, last_seen_at = now() WHERE id = :id")
 _MESSAGES = Message.__table__.c
 _LAST_WORD = (
     select(_MESSAGES.author, _MESSAGES.created_at)

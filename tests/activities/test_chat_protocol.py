@@ -97,7 +97,7 @@ class ChatDesk:
             await attendance.beat(session, self.process_id)
             await attendance.note(session, self.process_id, {person: gone_at})
         async with self.database.begin() as session:
-            told = await attendance.sweep(session)
+            told = (await attendance.sweep(session)).told
         self.nudges += sum(self._is_ours(thread.id) for thread in told)
 
     async def work(self, *, dies: bool = False) -> None:

@@ -1,17 +1,19 @@
 """Live chat from the agents' side: shifts, the queue, and who may do what in a conversation."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import Interval, func, select, type_coerce, update
 
 from domain.models import ConversationStatus, Side, ThreadKind
 from domain.principals import Role, Scope
-from store import agents, conversations, read_marks
+from store import agents, conversations, read_marks, reading
 from store.database import Database
-from tests.api.chatting import ADMIN, ASHIK, BEA, Chat, code, said
+from store.tables import Agent
+from tests.api.chatting import ADMIN, ASHIK, BEA, Chat, Json, code, said
 from tests.api.conftest import JudgingEngine
 from tests.api.people import as_, with_key
 
@@ -37,6 +39,12 @@ async def is_on_duty(database: Database, agent_id: str) -> bool:
     return agent.on_duty
 
 
+async def join_team(database: Database, agent_id: str, tag: str) -> None:
+    async with database.begin() as session:
+        await agents.add(session, agent_id, agent_id.title())
+        await agents.equip(session, agent_id, tags=[tag])
+
+
 class TestShift:
     async def test_begins_with_what_there_is_to_do(self, chat: Chat, database: Database) -> None:
         own, waiting = await chat.accepted(), await chat.waiting()
@@ -53,8 +61,15 @@ class TestShift:
         assert await is_on_duty(database, "agent-123")
 
     async def test_needs_no_body_of_ones_own(self, chat: Chat) -> None:
-        session = said(await chat.client.post(SESSIONS, json={}, headers=ASHIK))
-        assert (session["agentId"], session["displayName"]) == ("agent-123", "Ashik")
+        bodies: tuple[object, ...] = (None, {})
+        for body in bodies:
+            session = said(await chat.client.post(SESSIONS, json=body, headers=ASHIK))
+            assert (session["agentId"], session["displayName"]) == ("agent-123", "Ashik")
+
+    async def test_nobody_is_nameless(self, chat: Chat) -> None:
+        nameless = as_(Role.AGENT, "nameless")
+        session = said(await chat.client.post(SESSIONS, headers=nameless))
+        assert session["displayName"] == "nameless"
 
     async def test_name_is_that_of_the_token(self, chat: Chat) -> None:
         body = {"displayName": "Somebody else"}
@@ -81,6 +96,21 @@ class TestShift:
         state = await chat.state(visitor)
         assert (state["status"], state["agent"]) == ("QUEUED", None)
 
+    async def test_signing_off_answers_what_is_after_it(self, chat: Chat) -> None:
+        own, of_another = await chat.accepted(), await chat.accepted(BEA)
+        waiting = await chat.waiting()
+        left = said(await chat.client.post(SESSIONS, json={"status": "offline"}, headers=ASHIK))
+        assert (left["active"], left["conversations"]) == (0, [])
+        assert left["queue"]["total"] == 2
+        assert _ids(left["queue"]) == [own.conversation_id, waiting.conversation_id]
+        assert [each["position"] for each in left["queue"]["entries"]] == [1, 2]
+        for visitor in (own, of_another):
+            await chat.state(visitor)
+        again = said(await chat.client.post(SESSIONS, json={"status": "offline"}, headers=ASHIK))
+        shown, told = again.pop("queue"), left.pop("queue")
+        assert again == left
+        assert _ids(shown) == _ids(told)
+
     async def test_of_somebody_else_is_403(self, chat: Chat) -> None:
         refused = await chat.client.post(SESSIONS, json={"agentId": "bea"}, headers=ASHIK)
         assert code(refused) == (403, "forbidden")
@@ -88,7 +118,10 @@ class TestShift:
     async def test_by_a_back_end_or_an_admin(
         self, chat: Chat, key: dict[str, str], database: Database
     ) -> None:
-        assert code(await chat.client.post(SESSIONS, json={}, headers=key)) == (422, "invalid")
+        bodies: tuple[object, ...] = (None, {})
+        for given in bodies:
+            refused = await chat.client.post(SESSIONS, json=given, headers=key)
+            assert code(refused) == (400, "invalid")
         for number, headers in enumerate((key, ADMIN)):
             body = {"agentId": f"named-{number}", "displayName": "Named"}
             session = said(await chat.client.post(SESSIONS, json=body, headers=headers))
@@ -101,6 +134,76 @@ class TestShift:
     async def test_what_does_not_fit_is_400(self, chat: Chat, body: object) -> None:
         refused = await chat.client.post(SESSIONS, json=body, headers=ASHIK)
         assert code(refused) == (400, "invalid")
+
+
+class TestAgentsOfABackEnd:
+    @pytest.mark.parametrize("who", ["key", "admin"])
+    @pytest.mark.parametrize(
+        "what", ["accept", "messages", "close", "transfer", "release", "to-ticket"]
+    )
+    async def test_who_never_began_a_shift_is_unknown(
+        self, chat: Chat, key: dict[str, str], database: Database, who: str, what: str
+    ) -> None:
+        visitor = await chat.waiting() if what == "accept" else await chat.accepted()
+        refused = await chat.client.post(
+            f"{visitor.desk}/{what}",
+            json={"agentId": "mistyped", "content": "Hi", "toAgentId": "agent-123"},
+            headers=key if who == "key" else ADMIN,
+        )
+        assert code(refused) == (422, "unknown_agent")
+        async with database.begin() as session:
+            assert not await agents.exists(session, "mistyped")
+
+    async def test_calls_for_them_count_as_theirs(
+        self, chat: Chat, key: dict[str, str], database: Database
+    ) -> None:
+        body = {"agentId": "agent-123", "displayName": "Ashik", "content": "Hi"}
+        said(await chat.client.post(SESSIONS, json=body, headers=key))
+        visitor = await chat.waiting()
+        for method, place, status in (
+            ("POST", f"{visitor.desk}/accept", 200),
+            ("POST", f"{visitor.desk}/messages", 201),
+            ("GET", f"{LIST}?agentId=agent-123", 200),
+            ("POST", f"{visitor.desk}/close", 200),
+        ):
+            await _was_seen(database, "agent-123", ago=timedelta(minutes=1))
+            said(await chat.client.request(method, place, json=body, headers=key), status)
+            assert await _seen_ago(database, "agent-123") < timedelta(seconds=20), place
+
+    async def test_calls_in_a_row_are_noted_once(
+        self, chat: Chat, key: dict[str, str], database: Database
+    ) -> None:
+        await chat.accepted()
+        await _was_seen(database, "agent-123", ago=timedelta(seconds=20))
+        said(await chat.client.get(f"{LIST}?agentId=agent-123", headers=key))
+        assert await _seen_ago(database, "agent-123") >= timedelta(seconds=20)
+
+    async def test_whom_an_admin_looks_at_is_not_there(
+        self, chat: Chat, database: Database
+    ) -> None:
+        await chat.accepted()
+        await _was_seen(database, "agent-123", ago=timedelta(minutes=1))
+        said(await chat.client.get(f"{LIST}?agentId=agent-123", headers=ADMIN))
+        assert await _seen_ago(database, "agent-123") >= timedelta(minutes=1)
+
+
+async def _was_seen(database: Database, agent_id: str, ago: timedelta) -> None:
+    async with database.begin() as session:
+        seen = {"last_seen_at": func.now() - ago}
+        await session.execute(update(Agent).where(Agent.id == agent_id).values(**seen))
+
+
+async def _seen_ago(database: Database, agent_id: str) -> timedelta:
+    async with database.begin() as session:
+        ago = select(type_coerce(func.now() - Agent.last_seen_at, Interval)).where(
+            Agent.id == agent_id
+        )
+        since: timedelta = (await session.execute(ago)).scalar_one()
+        return since
+
+
+def _ids(glance: Json) -> list[str]:
+    return [each["conversationId"] for each in glance["entries"]]
 
 
 class TestQueue:
@@ -196,11 +299,22 @@ class TestAccept:
         assert sorted(answer.status_code for answer in answers) == [*[200] * 3, *[409] * 5]
 
     async def test_of_another_team_is_409(self, chat: Chat, database: Database) -> None:
+        await join_team(database, "bea", "billing")
         visitor = await chat.waiting(tags=["billing"])
         refused = await chat.client.post(f"{visitor.desk}/accept", headers=ASHIK)
         assert code(refused) == (409, "wrong_team")
         async with database.begin() as session:
             await agents.equip(session, "agent-123", tags=["billing"])
+        said(await chat.client.post(f"{visitor.desk}/accept", headers=ASHIK))
+
+    async def test_of_another_team_is_free_to_admins(self, chat: Chat, database: Database) -> None:
+        await join_team(database, "bea", "billing")
+        visitor = await chat.waiting(tags=["billing"])
+        accepted = said(await chat.client.post(f"{visitor.desk}/accept", headers=ADMIN))
+        assert accepted["agent"]["id"] == "boss"
+
+    async def test_tag_that_no_agent_carries_keeps_nobody_away(self, chat: Chat) -> None:
+        visitor = await chat.waiting(tags=["made-up"])
         said(await chat.client.post(f"{visitor.desk}/accept", headers=ASHIK))
 
     async def test_of_a_closed_one_is_410(self, chat: Chat) -> None:
@@ -214,9 +328,22 @@ class TestAccept:
         place = f"{visitor.desk}/accept"
         body = {"agentId": "bea", "displayName": "Bea"}
         assert code(await chat.client.post(place, json=body, headers=ASHIK)) == (403, "forbidden")
-        assert code(await chat.client.post(place, headers=key)) == (422, "invalid")
+        assert code(await chat.client.post(place, headers=key)) == (400, "invalid")
         accepted = said(await chat.client.post(place, json=body, headers=key))
         assert accepted["agent"] == {"id": "bea", "displayName": "Bea"}
+
+    async def test_by_somebody_without_a_name(self, chat: Chat, database: Database) -> None:
+        visitor = await chat.waiting()
+        nameless = as_(Role.AGENT, "nameless")
+        accepted = said(await chat.client.post(f"{visitor.desk}/accept", headers=nameless))
+        assert accepted["agent"] == {"id": "nameless", "displayName": "nameless"}
+        assert (await chat.reply(visitor, by=nameless))["sender"]["displayName"] == "nameless"
+        async with database.begin() as session:
+            entries = await reading.entries(
+                session, UUID(visitor.conversation_id), limit=10, private=True
+            )
+        (assigned,) = [each.event for each in entries if each.event and each.event.get("after")]
+        assert assigned["agentName"] == "nameless"
 
     async def test_of_what_is_not_there_is_404(self, chat: Chat) -> None:
         for odd in ("nothing", "00000000-0000-0000-0000-000000000000"):
@@ -264,13 +391,14 @@ class TestMessages:
         visitor = await chat.accepted()
         place = f"{visitor.desk}/messages"
         assert code(await chat.client.post(place, json={"content": "Hi"}, headers=key)) == (
-            422, "invalid",
+            400, "invalid",
         )  # fmt: skip
         body = {"content": "Hi", "agentId": "agent-123"}
         message = said(await chat.client.post(place, json=body, headers=key), 201)
         assert message["sender"] == {
             "role": "AGENT", "id": "agent-123", "displayName": "Ashik",
         }  # fmt: skip
+        said(await chat.client.post(SESSIONS, headers=BEA))
         other = await chat.client.post(place, json=body | {"agentId": "bea"}, headers=key)
         assert code(other) == (422, "not_assigned")
 
@@ -349,6 +477,28 @@ class TestTransfer:
         )  # fmt: skip
         seen = await chat.client.get(f"{visitor.place}/messages", headers=visitor.headers)
         assert "billing" not in seen.text
+
+    async def test_to_oneself_keeps_the_note(self, chat: Chat) -> None:
+        visitor = await chat.accepted()
+        kept = said(
+            await chat.client.post(
+                f"{visitor.desk}/transfer",
+                json={"toAgentId": "agent-123", "note": "Mine, after lunch."},
+                headers=ASHIK,
+            )
+        )
+        assert kept["agent"]["id"] == "agent-123"
+        notes = said(await chat.client.get(f"{visitor.desk}/messages", headers=BEA))
+        assert (notes[-1]["content"], notes[-1]["visibility"]) == ("Mine, after lunch.", "private")
+
+    async def test_note_of_somebody_without_a_name_is_by_their_id(self, chat: Chat) -> None:
+        said(await chat.client.post(SESSIONS, headers=BEA))
+        nameless = as_(Role.AGENT, "nameless")
+        visitor = await chat.accepted(nameless)
+        body = {"toAgentId": "bea", "note": "She knows billing."}
+        said(await chat.client.post(f"{visitor.desk}/transfer", json=body, headers=nameless))
+        notes = said(await chat.client.get(f"{visitor.desk}/messages", headers=BEA))
+        assert notes[-1]["sender"]["displayName"] == "nameless"
 
     async def test_refusals(self, chat: Chat, database: Database) -> None:
         async with database.begin() as session:
@@ -453,7 +603,7 @@ class TestList:
         await chat.accepted()
         place = f"{LIST}?agentId=agent-123"
         assert code(await chat.client.get(place, headers=BEA)) == (403, "forbidden")
-        assert code(await chat.client.get(LIST, headers=key)) == (422, "invalid")
+        assert code(await chat.client.get(LIST, headers=key)) == (400, "invalid")
         for headers in (key, ADMIN, ASHIK):
             assert len(said(await chat.client.get(place, headers=headers))) == 1
 

@@ -237,6 +237,11 @@ class TestObey:
         after = obey(state, Close()).state
         assert rules.alarms(after, POLICY) == []
 
+    def test_whatever_its_tags_is_told(self) -> None:
+        accepted = obey(chat(QUEUED), Accept(agent_id="bob", any_team=True))
+        assert [event.any_team for event in accepted.events] == [True]
+        assert obey(chat(QUEUED), Accept(agent_id="bob")).events[0].any_team is None
+
     def test_assistant_ends_the_wait_but_not_the_place(self) -> None:
         after = obey(chat(QUEUED), GoOnWithAssistant()).state
         assert (after.status, after.queue_timeout_at) == (QUEUED, None)
@@ -390,7 +395,15 @@ class TestCustomerIsGone:
 
     def test_what_was_not_answered_becomes_a_ticket(self) -> None:
         asked = hear(chat(QUEUED), said(AuthorKind.CUSTOMER), customer_left(NOW)).state
-        assert expire(asked, 15 * MINUTE).state.as_ticket
+        assert expire(asked, 16 * MINUTE).state.as_ticket
+
+    @pytest.mark.parametrize("status", [QUEUED, ASSIGNED, CONNECTED])
+    def test_who_writes_without_a_socket_is_not_gone(self, status: ConversationStatus) -> None:
+        left = hear(chat(status, queue_timeout_at=None), customer_left(NOW)).state
+        written = hear(left, said(AuthorKind.CUSTOMER)).state
+        almost = 16 * MINUTE - timedelta.resolution
+        assert EventType.CUSTOMER_GONE not in types(expire(written, almost))
+        assert EventType.CUSTOMER_GONE in types(expire(written, 16 * MINUTE))
 
     def test_with_an_agent_it_is_told_once_and_goes_on(self) -> None:
         after = expire(chat(CONNECTED, customer_gone_at=NOW), 15 * MINUTE)

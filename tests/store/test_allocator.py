@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from domain.allocation import Available
+from domain.allocation import Available, Waiting
 from domain.conversation_life import Accept, Close, Release, Transfer
 from domain.errors import AgentIsFull, AgentIsOffDuty, UnknownAgent, WrongTeam
 from domain.models import Side
@@ -68,9 +68,26 @@ class TestTake:
 
     async def test_agent_needs_every_tag(self, database: Database) -> None:
         await hire(database, "bob", tags=("billing",))
+        await hire(database, "eve", tags=("german",))
         await take(database, "bob", "billing")
         with pytest.raises(WrongTeam):
             await take(database, "bob", "billing", "german")
+
+    async def test_tag_that_no_agent_carries_keeps_nobody_away(self, database: Database) -> None:
+        await hire(database, "bob", tags=("billing",))
+        await take(database, "bob", "billing", "made-up")
+        await hire(database, "eve", tags=("made-up",))
+        with pytest.raises(WrongTeam):
+            await take(database, "bob", "billing", "made-up")
+
+    async def test_any_team_may_be_asked_for(self, database: Database) -> None:
+        await hire(database, "bob")
+        await hire(database, "eve", tags=("billing",))
+        conversation_id = await new_conversation(database, "billing")
+        with pytest.raises(WrongTeam):
+            await accept(database, conversation_id, "bob")
+        await order(database, conversation_id, Accept(agent_id="bob", any_team=True), by="bob")
+        assert await active(database, "bob") == 1
 
     async def test_own_capacity_goes_before_the_default(self, database: Database) -> None:
         await hire(database, "bob", capacity=0)
@@ -205,6 +222,8 @@ class TestWaiting:
     ) -> None:
         """However many they are: only so many of the queue are looked at."""
         await hire(database, "bob", tags=("sales",))
+        await hire(database, "eve", tags=("billing",))
+        await last_seen(database, "eve", timedelta(days=1))
         for _ in range(3):
             await new_conversation(database, "billing")
         given_back = await new_conversation(database)
@@ -212,3 +231,30 @@ class TestWaiting:
         await order(database, given_back, Release())
         servable = await new_conversation(database, "sales")
         assert await waiting(database, limit=2) == [servable]
+
+    async def test_tags_are_those_that_are_needed(self, database: Database) -> None:
+        """So that the matching asks no more of an agent than the accepting does."""
+        await hire(database, "bob", tags=("sales",))
+        made_up = await new_conversation(database, "made-up")
+        both = await new_conversation(database, "made-up", "sales")
+        async with database.begin() as session:
+            there = await allocator.available(session, 3)
+            found = await allocator.waiting(session, there, 10)
+        assert found == [Waiting(made_up, frozenset()), Waiting(both, frozenset({"sales"}))]
+
+    async def test_one_given_back_waits_for_somebody_else(self, database: Database) -> None:
+        await hire(database, "bob", "eve", tags=("sales",))
+        given_back = await new_conversation(database, "sales")
+        await accept(database, given_back, "bob")
+        await order(database, given_back, Release())
+        assert await waiting(database) == [given_back]
+        await last_seen(database, "eve", timedelta(days=1))
+        assert await waiting(database) == []
+
+    async def test_those_passed_over_are_not_looked_at(self, database: Database) -> None:
+        await hire(database, "bob")
+        ids = [await new_conversation(database) for _ in range(3)]
+        async with database.begin() as session:
+            there = await allocator.available(session, 3)
+            found = await allocator.waiting(session, there, 1, passing_over=ids[:1])
+        assert [each.conversation_id for each in found] == ids[1:2]

@@ -108,11 +108,6 @@ class TestWrite:
         with pytest.raises(NotAssigned):
             await write_as(database, conversation_id, replace(draft, external_id="b"), only="bob")
 
-    async def test_same_external_id_elsewhere_is_refused(self, database: Database) -> None:
-        await say(database, await new_conversation(database), external_id="a")
-        with pytest.raises(IdempotencyKeyReused):
-            await say(database, await new_conversation(database), external_id="a")
-
     async def test_closed_is_over(self, database: Database) -> None:
         conversation_id = await new_conversation(database)
         await say(database, conversation_id, external_id="a")
@@ -206,6 +201,16 @@ class TestRecord:
             Visibility.PRIVATE,
             "bob",
         )
+
+    async def test_agent_without_a_name_is_told_by_the_id(self, database: Database) -> None:
+        await hire(database, "bob")
+        async with database.begin() as session:
+            await session.execute(text("UPDATE agents SET name = ''"))
+        conversation_id = await new_conversation(database)
+        await accept(database, conversation_id, "bob")
+        event = (await log_of(database, conversation_id))[-1].event
+        assert event is not None
+        assert event["agentName"] == "bob"
 
     async def test_what_was_said_along_is_used_once(self, database: Database) -> None:
         conversation_id = await new_conversation(database)

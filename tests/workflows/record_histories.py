@@ -118,7 +118,7 @@ async def handed_to_ticket(chat: ChatDesk) -> UUID:
     await _note(chat, bob, None, process_id)
     await _note(chat, bob, datetime.now(UTC) - 2 * SOON, process_id)
     async with chat.database.begin() as session:
-        told = await attendance.sweep(session)
+        told = (await attendance.sweep(session)).told
     for ref in told:
         await chat.engine.nudge(ref)
     await chat.until(conversation_id, lambda state: state.agent_id is None)

@@ -59,6 +59,7 @@ class TestAccepting:
 
     async def test_agent_of_another_team_is_refused(self, chat: ChatDesk) -> None:
         await chat.hire("bob", tags=("sales",))
+        await chat.hire("eve", tags=("billing",))
         conversation_id = await chat.start(tags=("billing",))
         with pytest.raises(WrongTeam):
             await chat.accept(conversation_id, "bob")
