@@ -1,13 +1,16 @@
 """Agents: they exist from their first call, or because an operator added them."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.tables import Agent
+
+_SEEN_EVERY = timedelta(seconds=30)
+"""How exact `last_seen_at` is for an agent in whose name a back end calls all the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,20 @@ async def seen(session: AsyncSession, agent_id: str, name: str, email: str) -> N
                 "last_seen_at": row.excluded.last_seen_at,
             },
         )
+    )
+
+
+async def acted(session: AsyncSession, agent_id: str) -> None:
+    """Note that somebody called in the name of an agent; nothing for one whom nobody knows.
+
+    It locks the agent's row, which comes after a conversation's and never before.
+    """
+    long_ago = or_(Agent.last_seen_at.is_(None), Agent.last_seen_at < func.now() - _SEEN_EVERY)
+    await session.execute(
+        update(Agent)
+        .where(Agent.id == agent_id, long_ago)
+        .values(last_seen_at=func.now())
+        .execution_options(synchronize_session=False)
     )
 
 

@@ -9,31 +9,21 @@ since when; and so is that they are back. What follows from it, the conversation
 one lock for that person.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.events import Event
-from domain.models import (
-    ConversationStatus,
-    EventType,
-    Side,
-    ThreadKind,
-    ThreadRef,
-    Visibility,
-)
-from store import conversations, threads
-from store.allocator import ACTIVE
-from store.conversations import ConversationRow
+from domain.models import Side, ThreadRef
+from store import comings
+from store.comings import News
 from store.presences import Person as Person
-from store.presences import is_here as is_here
 from store.presences import take_turns
-from store.tables import Conversation, Presence
+from store.tables import Presence
 
 BEAT = timedelta(seconds=1)
 """So often an api process says that it is alive."""
@@ -71,11 +61,11 @@ async def note(
                 set_={"gone_at": rows.excluded.gone_at},
             )
         )
-    news: list[_News] = []
+    news: list[News] = []
     for person in people:
         if here[person] is None:
-            news += await _news_of_arrival(session, person)
-    told = await _tell(session, news)
+            news += await comings.of_arrival(session, person)
+    told = await comings.tell(session, news)
     # Agents are locked after conversations, as everywhere.
     back = [person.id for person in people if here[person] is None and person.side is Side.AGENT]
     if back:
@@ -88,15 +78,27 @@ async def leave(session: AsyncSession, process_id: UUID) -> None:
     await session.execute(_LEAVE, {"id": process_id})
 
 
-async def sweep(session: AsyncSession, limit: int = 200) -> list[ThreadRef]:
-    """Tell the logs who is gone: so many people, agents first. Returns the threads to nudge."""
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """`told` are the threads to nudge after the commit; `more` says that there may be more who
+    have gone."""
+
+    told: list[ThreadRef]
+    more: bool
+
+
+async def sweep(session: AsyncSession, limit: int = 200) -> Swept:
+    """Tell the logs who is gone: so many people, agents first, then those gone longest.
+
+    And what calls tell of agents who have no sockets, see `store.comings`.
+    """
     gone = (await session.scalars(_GONE, {"limit": limit})).all()
-    people = [Person.of(key) for key in gone]
+    people = {Person.of(key) for key in gone} | await comings.misjudged(session, limit)
     # A process that was thought dead may just be noting its people again: nothing of theirs is
     # touched before it is their turn.
     await take_turns(session, people)
     before = await session.scalar(_BEFORE_A_BLINK)
-    news: list[_News] = []
+    news: list[News] = []
     gone_agents: dict[str, datetime] = {}
     for person in people:
         of_theirs = {"person": person.key}
@@ -109,102 +111,20 @@ async def sweep(session: AsyncSession, limit: int = 200) -> list[ThreadRef]:
                 # One who had gone already may have been given another conversation meanwhile.
                 since = await session.scalar(_GONE_SINCE, {"agent": person.id})
         if since is not None:
-            news += await _news_of_leaving(session, person, since)
+            news += await comings.of_leaving(session, person, since)
+        elif person.side is Side.AGENT:
+            news += await comings.of_calls(session, person.id)
         await session.execute(_FORGET_GONE, of_theirs | {"before": before})
-    told = await _tell(session, news)
-    for agent_id, since in gone_agents.items():
+    told = await comings.tell(session, news)
+    for agent_id, since in sorted(gone_agents.items()):
         await session.execute(_GO, {"agent": agent_id, "since": since})
     await session.execute(_FORGET_DEAD)
-    return told
+    return Swept(told, more=len(gone) == limit)
 
 
 async def sign_off(session: AsyncSession, agent_id: str) -> list[ThreadRef]:
     """Tell an agent's conversations that the shift is over. Returns the threads to nudge."""
-    event = Event(type=EventType.SIGNED_OFF, side=Side.AGENT, by=agent_id)
-    return await _tell(session, await _news_for_agent(session, agent_id, event, {}))
-
-
-@dataclass(frozen=True, slots=True)
-class _News:
-    """Something to be told in a log, and what the log will have told last then."""
-
-    conversation_id: UUID
-    event: Event
-    changed: Mapping[str, bool]
-
-
-async def _news_of_arrival(session: AsyncSession, person: Person) -> list[_News]:
-    if person.side is Side.CUSTOMER:
-        event = Event(type=EventType.ARRIVED, side=Side.CUSTOMER)
-        return await _news_for_customer(session, person.id, event, here=True)
-    event = Event(type=EventType.ARRIVED, side=Side.AGENT, by=person.id)
-    return await _news_for_agent(session, person.id, event, {"agent_absent": False})
-
-
-async def _news_of_leaving(session: AsyncSession, person: Person, since: datetime) -> list[_News]:
-    kind = EventType.DISCONNECTED
-    if person.side is Side.CUSTOMER:
-        event = Event(type=kind, side=Side.CUSTOMER, since=since)
-        return await _news_for_customer(session, person.id, event, here=False)
-    event = Event(type=kind, side=Side.AGENT, by=person.id, since=since)
-    return await _news_for_agent(session, person.id, event, {"agent_absent": True})
-
-
-async def _news_for_customer(
-    session: AsyncSession, customer_id: str, event: Event, *, here: bool
-) -> list[_News]:
-    query = select(Conversation.id).where(
-        Conversation.customer_id == UUID(customer_id),
-        Conversation.status != ConversationStatus.CLOSED,
-        Conversation.customer_present.is_not(here),
-    )
-    return [_News(each, event, {"customer_present": here}) for each in await session.scalars(query)]
-
-
-async def _news_for_agent(
-    session: AsyncSession, agent_id: str, event: Event, changed: Mapping[str, bool]
-) -> list[_News]:
-    query = select(Conversation.id).where(
-        Conversation.agent_id == agent_id,
-        Conversation.status.in_(ACTIVE),
-        *(getattr(Conversation, flag).is_not(value) for flag, value in changed.items()),
-    )
-    return [_News(each, event, changed) for each in await session.scalars(query)]
-
-
-async def _tell(session: AsyncSession, news: Iterable[_News]) -> list[ThreadRef]:
-    """Append to the logs, in one order for all, so that none wait for each other."""
-    told: list[ThreadRef] = []
-    for each in sorted(news, key=lambda each: each.conversation_id):
-        row = await conversations.find(session, each.conversation_id, lock=True)
-        by = each.event.by
-        # Meanwhile it may have ended, or have gone to another agent.
-        if not row.thread.open or (by is not None and row.conversation.agent_id != by):
-            continue
-        shown = each.event.model_copy(
-            update={
-                "status": row.conversation.status,
-                "visibility": Visibility.PUBLIC,
-                "since": _since(each.event, row),
-            }
-        )
-        await threads.append_event(session, row.locked, shown)
-        if each.changed:
-            await session.execute(
-                update(Conversation)
-                .where(Conversation.id == each.conversation_id)
-                .values(**each.changed)
-            )
-        told.append(ThreadRef(kind=ThreadKind.CONVERSATION, id=each.conversation_id))
-    return told
-
-
-def _since(event: Event, row: ConversationRow) -> datetime | None:
-    """An agent is not gone from a conversation for longer than they have it."""
-    assigned_at = conversations.state_of(row).assigned_at
-    if event.since is None or event.side is Side.CUSTOMER or assigned_at is None:
-        return event.since
-    return max(event.since, assigned_at)
+    return await comings.tell(session, await comings.of_signing_off(session, agent_id))
 
 
 # `before` is as old as the statement, whenever it is read.
@@ -241,14 +161,20 @@ _LEAVE = text(
 )
 _GONE = text(
     """
-    SELECT person FROM presences WHERE gone_at < clock_timestamp() - :blink
-    UNION
-    SELECT person FROM presences JOIN api_processes AS process ON process.id = process_id
-    WHERE gone_at IS NULL AND process.seen_at < clock_timestamp() - :dead_after
-    UNION
-    SELECT 'agent/' || agents.id FROM agents JOIN conversations ON agent_id = agents.id
-    WHERE agents.gone_at IS NOT NULL AND status IN ('ASSIGNED', 'CONNECTED') AND NOT agent_absent
-    ORDER BY person LIMIT :limit
+    SELECT person FROM (
+        SELECT person, gone_at AS since FROM presences WHERE gone_at < clock_timestamp() - :blink
+        UNION ALL
+        SELECT person, process.seen_at
+        FROM presences JOIN api_processes AS process ON process.id = process_id
+        WHERE gone_at IS NULL AND process.seen_at < clock_timestamp() - :dead_after
+        UNION ALL
+        SELECT 'agent/' || agents.id, agents.gone_at
+        FROM agents JOIN conversations ON agent_id = agents.id
+        WHERE agents.gone_at IS NOT NULL AND NOT agent_absent
+            AND status IN ('ASSIGNED', 'CONNECTED')
+    ) AS gone
+    GROUP BY person
+    ORDER BY starts_with(person, 'agent/') DESC, min(since), person LIMIT :limit
     """
 ).bindparams(blink=_BLINK, dead_after=_DEAD_AFTER)
 _BEFORE_A_BLINK = text("SELECT clock_timestamp() - :blink").bindparams(blink=_BLINK)

@@ -12,9 +12,9 @@ from sqlalchemy import text
 
 from domain.conversation_life import Close, Release, Transfer
 from domain.models import Side, ThreadRef
-from store import attendance, conversations
-from store.attendance import Person
+from store import agents, attendance, conversations, presences
 from store.database import Database
+from store.presences import Person
 from store.reading import Entry
 from tests.store.chatting import (
     accept,
@@ -88,8 +88,8 @@ async def begin(database: Database) -> Process:
 
 async def sweep(database: Database) -> list[UUID]:
     async with database.begin() as session:
-        told = await attendance.sweep(session)
-    return [ref.id for ref in told]
+        swept = await attendance.sweep(session)
+    return [ref.id for ref in swept.told]
 
 
 async def time_passes(database: Database) -> None:
@@ -105,9 +105,39 @@ async def flags(database: Database, conversation_id: UUID) -> tuple[bool, bool]:
     return row.customer_present, row.agent_absent
 
 
+async def last_seen(database: Database, agent_id: str, ago: timedelta) -> None:
+    async with database.begin() as session:
+        await session.execute(
+            text("UPDATE agents SET last_seen_at = now() - :ago WHERE id = :id"),
+            {"ago": ago, "id": agent_id},
+        )
+
+
+async def has_gone(database: Database, agent_id: str) -> bool:
+    """From all their sockets, and is not known to work without."""
+    async with database.begin() as session:
+        agent = await agents.find(session, agent_id)
+    assert agent is not None
+    return agent.gone_at is not None
+
+
+async def sign_off(database: Database) -> None:
+    """In two transactions, as the api does."""
+    async with database.begin() as session:
+        await agents.set_duty(session, "bob", on_duty=False)
+    async with database.begin() as session:
+        await attendance.sign_off(session, "bob")
+
+
+async def accept_another(database: Database) -> None:
+    another = await new_conversation(database)
+    await accept(database, another, "bob")
+    await order(database, another, Close())
+
+
 async def is_here(database: Database, person: Person) -> bool:
     async with database.begin() as session:
-        return await attendance.is_here(session, person)
+        return await presences.is_here(session, person)
 
 
 class TestBeat:
@@ -273,16 +303,18 @@ class TestAgent:
         assert await flags(database, conversation_id) == (False, False)
 
     async def test_who_accepts_without_a_socket_is_there(
-        self, database: Database, process: Process
+        self, database: Database, process: Process, conversation_id: UUID
     ) -> None:
-        """Once they had sockets; now they work without."""
+        """Once they had sockets; now they work without, and keep what they have."""
         await process.arrive(BOB)
         await process.depart(BOB)
         await sweep(database)
         late = await new_conversation(database)
         await accept(database, late, "bob")
+        assert await sweep(database) == [conversation_id]
         assert await sweep(database) == []
         assert await flags(database, late) == (False, False)
+        assert await flags(database, conversation_id) == (False, False)
 
     async def test_who_gets_one_while_gone_is_told_to_be_gone(
         self, database: Database, process: Process, conversation_id: UUID
@@ -314,7 +346,65 @@ class TestAgent:
         await process.depart(BOB)
         await sweep(database)
         await hire(database, "bob")
+        assert await sweep(database) == [conversation_id]
+        assert (await events_of(database, conversation_id))[-1] == "arrived"
         await accept(database, await new_conversation(database), "bob")
+        assert await sweep(database) == []
+
+    async def test_who_gets_one_and_was_not_seen_of_late_is_absent(
+        self, database: Database, process: Process, conversation_id: UUID
+    ) -> None:
+        """Since it was given to them."""
+        async with database.begin() as session:
+            await agents.add(session, "zoe", "Zoe")
+        await order(database, conversation_id, Transfer(to_agent_id="zoe"), by="bob")
+        assert await sweep(database) == [conversation_id]
+        assert await sweep(database) == []
+        assert await flags(database, conversation_id) == (False, True)
+        *_, given, told = await log_of(database, conversation_id)
+        assert told.event is not None
+        assert (told.event["type"], told.event["by"]) == ("disconnected", "zoe")
+        since = datetime.fromisoformat(told.event["since"])
+        assert abs(since - given.created_at) < timedelta(seconds=5)
+        await process.arrive(Person(Side.AGENT, "zoe"))
+        assert await flags(database, conversation_id) == (False, False)
+        assert await sweep(database) == []
+
+    async def test_call_of_who_was_not_seen_of_late_is_an_arrival(
+        self, database: Database, conversation_id: UUID
+    ) -> None:
+        await last_seen(database, "eve", timedelta(hours=1))
+        await order(database, conversation_id, Transfer(to_agent_id="eve"), by="bob")
+        assert await sweep(database) == [conversation_id]
+        await last_seen(database, "eve", timedelta(0))
+        assert await sweep(database) == [conversation_id]
+        assert await sweep(database) == []
+        assert await flags(database, conversation_id) == (False, False)
+        assert (await events_of(database, conversation_id))[-1] == "arrived"
+
+    async def test_who_was_seen_of_late_keeps_what_is_given_to_them(
+        self, database: Database, conversation_id: UUID
+    ) -> None:
+        """A back office without sockets, however long it is silent afterwards."""
+        await last_seen(database, "eve", timedelta(minutes=1))
+        await order(database, conversation_id, Transfer(to_agent_id="eve"), by="bob")
+        assert await sweep(database) == []
+        assert await flags(database, conversation_id) == (False, False)
+
+    async def test_who_accepts_after_a_long_silence_is_there(self, database: Database) -> None:
+        await last_seen(database, "eve", timedelta(hours=1))
+        await accept(database, await new_conversation(database), "eve")
+        assert await sweep(database) == []
+
+    async def test_old_socket_counts_however_long_ago_they_called(
+        self, database: Database, process: Process, conversation_id: UUID
+    ) -> None:
+        eve = Person(Side.AGENT, "eve")
+        await process.arrive(eve)
+        await last_seen(database, "eve", timedelta(hours=1))
+        await order(database, conversation_id, Transfer(to_agent_id="eve"), by="bob")
+        assert await sweep(database) == []
+        await process.depart(eve, ago=timedelta(0))
         assert await sweep(database) == []
 
     async def test_signing_off_is_told_to_those_whom_they_have(
@@ -432,13 +522,41 @@ class TestManyAtOnce:
         await process.depart(customer, BOB)
         for expected in (of_bob, conversation_id):
             async with database.begin() as session:
-                [told] = await attendance.sweep(session, limit=1)
-            assert told.id == expected
+                swept = await attendance.sweep(session, limit=1)
+            assert [ref.id for ref in swept.told] == [expected]
+
+    async def test_who_is_gone_longest_comes_first(
+        self, database: Database, process: Process
+    ) -> None:
+        """However many go after them."""
+        customers = [Person(Side.CUSTOMER, str(await new_customer(database))) for _ in range(6)]
+        ids = [(await start(database, UUID(each.id))).conversation_id for each in customers]
+        await process.arrive(*customers)
+        for longer, customer in enumerate(customers):
+            await process.depart(customer, ago=LONG_AGO + longer * LONG_AGO)
+        told: list[UUID] = []
+        for _ in customers:
+            async with database.begin() as session:
+                swept = await attendance.sweep(session, limit=1)
+            told += [ref.id for ref in swept.told]
+        assert told == ids[::-1]
+
+    async def test_sweep_says_whether_there_may_be_more(
+        self, database: Database, process: Process, customer: Person
+    ) -> None:
+        await process.arrive(customer, BOB)
+        await process.depart(customer, BOB)
+        more = []
+        for limit in (1, 2):
+            async with database.begin() as session:
+                more.append((await attendance.sweep(session, limit)).more)
+        assert more == [True, False]
 
     async def test_log_agrees_in_the_end(
         self, database: Database, customer: Person, conversation_id: UUID
     ) -> None:
-        """Comings, goings, deaths and sweeps of many processes, all at once, in many rounds."""
+        """Comings, goings, deaths and sweeps of many processes, and shifts that end and begin, all
+        at once, in many rounds. None of them waits for another that waits for it."""
         await hire(database, "bob")
         await accept(database, conversation_id, "bob")
         processes = [await begin(database) for _ in range(3)]
@@ -447,6 +565,8 @@ class TestManyAtOnce:
             steps: list[Callable[[], Awaitable[object]]] = [
                 *[lambda: sweep(database)] * 2,
                 *(_some_step(process, random, customer) for process in processes),
+                lambda: sign_off(database),
+                lambda: accept_another(database),
             ]
             random.shuffle(steps)
             await asyncio.gather(*(step() for step in steps))
@@ -457,8 +577,21 @@ class TestManyAtOnce:
             assert present == await is_here(database, customer), round_
             assert (_last(log, "CUSTOMER") == "arrived") == present, round_
             assert (_last(log, "AGENT") == "disconnected") == absent, round_
-            if _last(log, "AGENT"):
-                assert absent != await is_here(database, BOB), round_
+            assert absent == await has_gone(database, "bob"), round_
+            assert not (absent and await is_here(database, BOB)), round_
+
+    async def test_signing_off_and_coming_back_do_not_wait_for_each_other(
+        self, database: Database, process: Process
+    ) -> None:
+        await hire(database, "bob")
+        for _ in range(3):
+            await accept(database, await new_conversation(database), "bob")
+        for _ in range(20):
+            await process.beat()
+            await process.arrive(BOB)
+            await process.depart(BOB)
+            await asyncio.gather(sweep(database), sign_off(database))
+            await asyncio.gather(process.arrive(BOB), sign_off(database), sweep(database))
 
     async def test_two_sweeps_and_a_revived_process_do_not_wait_for_each_other(
         self, database: Database, process: Process

@@ -10,14 +10,15 @@ from sqlalchemy import text
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from domain.conversation_life import ConversationPolicy
+from domain.conversation_life import ConversationPolicy, Transfer
 from domain.models import ConversationStatus, Side
 from holdfast.embedded.temporal import EmbeddedTemporal
-from store import attendance, conversations
+from store import agents, attendance, conversations
 from store.database import Database
 from store.presences import Person
 from tests.store.writing import POLICY as TICKETS
 from tests.workflows.chat_desk import ChatDesk
+from workers import attendance as attendance_loop
 from workers.attendance import keep_attendance
 from workers.threads import Policies, make_worker
 from workflows.engine import Engine
@@ -83,7 +84,7 @@ async def test_agent_who_left_loses_the_conversation(chat: ChatDesk, process_id:
     state = await chat.until(
         conversation_id, lambda state: state.status is ConversationStatus.QUEUED
     )
-    assert state.released_by == "bob"
+    assert (state.agent_id, state.released_by) == (None, None)
     assert (await chat.events(conversation_id)).count("disconnected") == 1
 
 
@@ -121,6 +122,59 @@ async def test_customer_who_left_the_queue_is_not_waited_for(
     await note(chat.database, process_id, customer)
     await note(chat.database, process_id, customer, datetime.now(UTC))
     await chat.until(conversation_id, lambda state: state.status is ConversationStatus.CLOSED)
+
+
+async def test_conversation_of_who_was_never_there_goes_back_to_the_queue(
+    chat: ChatDesk, process_id: UUID
+) -> None:
+    await chat.hire("bob")
+    async with chat.database.begin() as session:
+        await agents.add(session, "zoe", "Zoe")
+    conversation_id = await chat.start()
+    await chat.accept(conversation_id, "bob")
+    await chat.order(conversation_id, Transfer(to_agent_id="zoe", agent_id="bob"), "bob")
+    await chat.until(conversation_id, lambda state: state.status is ConversationStatus.QUEUED)
+
+
+async def test_crowd_that_leaves_is_told_without_pauses(chat: ChatDesk) -> None:
+    """As when an api process is killed."""
+    crowd = 1000
+    async with chat.database.begin() as session:
+        await session.execute(
+            text("INSERT INTO api_processes VALUES (:id, now() - interval '1 minute')"),
+            {"id": (process_id := uuid4())},
+        )
+        await session.execute(
+            text(
+                """
+                INSERT INTO presences (process_id, person)
+                SELECT :id, 'customer/' || gen_random_uuid() FROM generate_series(1, :crowd)
+                """
+            ),
+            {"id": process_id, "crowd": crowd},
+        )
+    turns = crowd / attendance_loop.AT_ONCE
+    async with asyncio.timeout(turns * attendance_loop.PAUSE / 2):
+        await _until(chat.database, process_id, there=False)
+
+
+async def test_nudge_that_hangs_holds_nobody_up(
+    chat: ChatDesk, process_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(chat.engine, "nudge", hang)
+    for _ in range(3):
+        conversation_id = await chat.start(nudge=False)
+        customer = await customer_of(chat, conversation_id)
+        async with chat.database.begin() as session:
+            await attendance.beat(session, process_id)
+        await note(chat.database, process_id, customer)
+        await note(chat.database, process_id, customer, datetime.now(UTC))
+        async with asyncio.timeout(5):
+            while "disconnected" not in await chat.events(conversation_id):
+                await asyncio.sleep(0.02)
 
 
 async def until_alive(database: Database, process_id: UUID) -> None:
