@@ -6,7 +6,12 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.ownership import own_customer
-from domain.errors import ConversationNotFound, InsufficientPermissions, InvalidRequest
+from domain.errors import (
+    AgentNotNamed,
+    ConversationNotFound,
+    InsufficientPermissions,
+    UnknownAgent,
+)
 from domain.ids import parse_customer_id
 from domain.principals import Principal, Role, Scope
 from store import agents, conversations
@@ -49,16 +54,19 @@ async def acting_agent(
     caller: Principal,
     agent_id: str | None = None,
     display_name: str | None = None,
+    *,
+    may_be_new: bool = False,
 ) -> Acting:
     """The agent who acts: the token says who, and back ends and admins may name another.
 
-    An agent whom a back end names exists from then on. `display_name` is for one whose token
-    says none. Raises InsufficientPermissions for an agent who names somebody else, and
-    InvalidRequest for a back end that names nobody.
+    `display_name` is for one whose token says none. One whom nobody knows exists from then on if
+    `may_be_new`, or called by a `display_name`. Raises UnknownAgent for any other,
+    InsufficientPermissions for an agent who names somebody else, and AgentNotNamed for a back end
+    that names nobody.
     """
     if caller.role is Role.SERVICE:
         if agent_id is None:
-            raise InvalidRequest("Name the agent who acts, in agentId.")
+            raise AgentNotNamed
     elif agent_id is None or agent_id == caller.id:
         agent_id = caller.id
         if caller.name:
@@ -66,10 +74,21 @@ async def acting_agent(
     elif not caller.acts_for_others:
         raise InsufficientPermissions
     known = await agents.find(session, agent_id)
+    if known is None and display_name is None and not may_be_new:
+        raise UnknownAgent
     if known is None or display_name not in (None, known.name):
         await agents.seen(session, agent_id, display_name or agent_id, "")
     name = display_name or (known.name if known else "")
     return Acting(agent_id, name or agent_id, caller.is_admin)
+
+
+async def note_activity(session: AsyncSession, caller: Principal, agent_id: str) -> None:
+    """An agent in whose name a back end calls is there; for people, their token says it.
+
+    To be done last, because of the lock that it takes.
+    """
+    if caller.role is Role.SERVICE:
+        await agents.acted(session, agent_id)
 
 
 async def _customer_id(session: AsyncSession, caller: Principal) -> UUID | None:

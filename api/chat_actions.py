@@ -6,11 +6,14 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.chat_access import Acting, visible
+from api.chat_access import Acting, note_activity, visible
 from api.chat_foresight import foresee
+from api.chat_reading import view_for
+from api.chat_views import ConversationView
 from api.services import Services
 from domain.conversation_life import ChangeConversation, Close, ConversationCommand
-from domain.errors import InvalidRequest
+from domain.errors import InsufficientPermissions
+from domain.ids import customer_id_text
 from domain.models import AuthorKind, ThreadKind, ThreadRef, Visibility
 from domain.principals import Principal
 from store import command_texts, conversations, reading, threads
@@ -48,12 +51,15 @@ async def say(
 ) -> Said:
     """Write into a conversation: as its customer, or as `acting`, the agent who has it.
 
-    Raises ConversationNotFound, ConversationIsClosed, NotAssigned and IdempotencyKeyReused.
+    Raises ConversationNotFound, ConversationIsClosed, NotAssigned, IdempotencyKeyReused, and
+    InsufficientPermissions for a customer's private note.
     """
     row = await visible(session, caller, conversation_id, lock=True)
     # Of the caller in this conversation: clients count from 1 anew in the next one.
     draft = _draft(row, acting, words, source=f"chat/{conversation_id}/{caller.key}")
     appended = await conversations.write(session, row, draft, only=acting.only if acting else None)
+    if acting is not None:
+        await note_activity(session, caller, acting.agent_id)
     if appended.created:
         return Said(threads.entry_of(appended, draft), appended.nudge)
     entry = await reading.entry(session, appended.thread_id, appended.seq)
@@ -83,9 +89,13 @@ async def order(
     ConversationNotFound, what the rules raise, and EngineUnavailable.
     """
     cause = uuid4().hex
-    change = ChangeConversation(by=by or caller.id, command=command)
     async with services.database.begin() as session:
         row = await visible(session, caller, conversation_id)
+        if by is not None:
+            await note_activity(session, caller, by)
+        # A customer is the same person by every token.
+        doer = customer_id_text(row.customer.id) if caller.is_customer else by or caller.id
+        change = ChangeConversation(by=doer, command=command)
         if not await foresee(session, services.config, row, change):
             return row
         if said is not None:
@@ -101,17 +111,19 @@ async def close(
     acting: Acting | None,
     conversation_id: UUID,
     reason: str | None,
-) -> ConversationRow:
+) -> ConversationView:
     """End a conversation, as its customer or as `acting`; one that is closed stays closed."""
     command = Close(agent_id=acting.only if acting else None)
     by = acting.agent_id if acting else None
-    return await order(services, caller, conversation_id, command, by=by, said=reason)
+    row = await order(services, caller, conversation_id, command, by=by, said=reason)
+    async with services.database.reading() as session:
+        return await view_for(session, caller, row)
 
 
 def _draft(row: ConversationRow, acting: Acting | None, words: Words, source: str) -> Draft:
     if acting is None:
         if words.visibility is Visibility.PRIVATE:
-            raise InvalidRequest("A customer's message cannot be private.")
+            raise InsufficientPermissions
         kind, author_id, name = AuthorKind.CUSTOMER, str(row.customer.id), row.customer.name
     else:
         kind, author_id, name = AuthorKind.AGENT, acting.agent_id, acting.name

@@ -23,9 +23,6 @@ from domain.text import IdText
 from store import agents, allocator
 from workflows.engine import NewConversationFacts
 
-_AT_ONCE = 25
-"""Samples in one transaction, so that others find room between."""
-
 router = Routes(
     prefix="/api/admin",
     tags=["Live chat: administration"],
@@ -63,25 +60,18 @@ async def _demo(services: ServicesDep) -> None:
 )
 async def seed(body: SeedQueue, services: ServicesDep, once: Once) -> Response:
     """Fill the queue with samples. There only where `HOLDFAST_DEMO=true`."""
-    async with services.database.begin() as session:
-        if answer := await once.known(session):
-            return answer
-    seeded: list[UUID] = []
     chance = random.Random()  # noqa: S311  samples need no secrets
-    found = list(samples(body.conversations, chance))
-    for first in range(0, len(found), _AT_ONCE):
-        async with services.database.begin() as session:
-            policy = services.config.chat
-            few = [await play(session, each, policy) for each in found[first : first + _AT_ONCE]]
-        seeded += few
-    # Not before: their workflows' start would take the time that this call has.
-    for conversation_id in seeded:
-        nudge(services, conversation_id, NewConversationFacts())
+    policy = services.config.chat
     async with services.database.begin() as session:
         if answer := await once.answered(session):
             return answer
+        found = samples(body.conversations, chance)
+        seeded = [await play(session, sample, policy) for sample in found]
         view = Seeded(conversations=len(seeded), conversation_ids=seeded)
-        return await once.answer(session, 200, view)
+        response = await once.answer(session, 200, view)
+    for conversation_id in seeded:
+        nudge(services, conversation_id, NewConversationFacts())
+    return response
 
 
 @router.get("/agents/{agent_id}", responses=describe(NotFound))

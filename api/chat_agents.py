@@ -7,7 +7,7 @@ from pydantic import BeforeValidator
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.access import Caller, allow
-from api.chat_access import Acting, acting_agent
+from api.chat_access import Acting, acting_agent, note_activity
 from api.chat_actions import nudge
 from api.chat_bodies import BeginShift
 from api.chat_views import (
@@ -18,10 +18,9 @@ from api.chat_views import (
     conversation_view,
     queue_entry_view,
 )
-from api.errors import describe
 from api.routes import Routes
 from api.services import Services, ServicesDep
-from domain.errors import InsufficientPermissions, InvalidRequest
+from domain.errors import AgentNotNamed, InsufficientPermissions
 from domain.models import ConversationStatus
 from domain.principals import Principal, Role, Scope
 from domain.text import IdText
@@ -67,15 +66,21 @@ PageSize = Annotated[int, Query(ge=1, le=100)]
 DEFAULT_SIZE = 20
 
 
-@router.post("/sessions", dependencies=[DESK], responses=describe(InvalidRequest))
-async def begin_shift(caller: Caller, services: ServicesDep, body: BeginShift) -> AgentSession:
+@router.post("/sessions", dependencies=[DESK])
+async def begin_shift(
+    caller: Caller, services: ServicesDep, body: BeginShift | None = None
+) -> AgentSession:
     """Come online, or sign off, and see what there is to do.
 
-    Who signs off gives all conversations back to the queue, where they keep their places.
+    An agent whom a back end or an admin names exists from then on. Who signs off gives all
+    conversations back to the queue, where they keep their places.
     """
+    body = body or BeginShift()
     is_online = body.status == "online"
     async with services.database.begin() as session:
-        acting = await acting_agent(session, caller, body.agent_id, body.display_name)
+        acting = await acting_agent(
+            session, caller, body.agent_id, body.display_name, may_be_new=True
+        )
         await agents.set_duty(session, acting.agent_id, on_duty=is_online)
     if not is_online:
         # Apart, because agents are locked after conversations, never before.
@@ -107,8 +112,7 @@ async def list_queue(
 @router.get(
     "/conversations",
     dependencies=[DESK],
-    responses=describe(InvalidRequest)
-    | {
+    responses={
         200: {
             "headers": {
                 "X-Total-Count": {
@@ -137,6 +141,7 @@ async def list_conversations(
             session, whose, statuses, offset=page * size, limit=size
         )
         total = await conversations.count_of_agent(session, whose, statuses)
+        await note_activity(session, caller, whose)
     response.headers["X-Total-Count"] = str(total)
     return [conversation_view(row) for row in found]
 
@@ -144,7 +149,7 @@ async def list_conversations(
 def _whose(caller: Principal, agent_id: str | None) -> str:
     if agent_id is None:
         if caller.role is Role.SERVICE:
-            raise InvalidRequest("Say whose conversations, in agentId.")
+            raise AgentNotNamed
         return caller.id
     if agent_id != caller.id and not caller.acts_for_others:
         raise InsufficientPermissions
@@ -156,17 +161,22 @@ async def _session(
 ) -> AgentSession:
     agent = await agents.find(session, acting.agent_id)
     capacity = services.config.agent_capacity
-    own = await conversations.of_agent(session, acting.agent_id, set(_ACTIVE))
-    waiting = await chat_queue.page(session, limit=QUEUE_SHOWN)
+    # Their workflows have still to carry out that what an agent has left is in the queue.
+    left = acting.agent_id if status == "offline" else None
+    own: set[ConversationStatus] = set() if left else set(_ACTIVE)
+    waiting = await chat_queue.page(session, limit=QUEUE_SHOWN, left_by=left)
     return AgentSession(
         agent_id=acting.agent_id,
         display_name=(agent.name if agent else "") or acting.name,
         status=status,
         capacity=allocator.capacity_of(agent, capacity) if agent else capacity,
-        active=await allocator.active(session, acting.agent_id),
-        conversations=[conversation_view(row) for row in own],
+        active=0 if left else await allocator.active(session, acting.agent_id),
+        conversations=[
+            conversation_view(row)
+            for row in await conversations.of_agent(session, acting.agent_id, own)
+        ],
         queue=QueueGlance(
-            total=await chat_queue.count(session),
+            total=await chat_queue.count(session, left_by=left),
             entries=[queue_entry_view(entry) for entry in waiting],
         ),
     )

@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 _STATUS: dict[type[errors.HoldfastError], int] = {
     errors.InvalidRequest: 422,
     errors.NothingToUpdate: 400,
+    errors.AgentNotNamed: 400,
     errors.NotAuthenticated: 401,
     errors.InsufficientPermissions: 403,
     errors.NotFound: 404,

@@ -12,6 +12,7 @@ done in this one transaction, and is safe to do twice, is done before it: see `A
 
 import hashlib
 import json
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Depends, Header, Request, Response
@@ -22,8 +23,10 @@ from api.access import Caller
 from api.call import call_of
 from domain.principals import Principal
 from store import idempotency
-from store.idempotency import Answer
+from store.idempotency import KEPT_FOR, Answer
 
+KEPT_FOR_ANYBODY = timedelta(minutes=5)
+"""Without a token, many people may share an address, and the key is all that tells them apart."""
 Key = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
 
 
@@ -34,13 +37,16 @@ def json_answer(view: BaseModel, status: int = 200) -> Response:
 class Attempt:
     """One request, which may be the second of its kind. Without a key it never is."""
 
-    def __init__(self, caller: str, key: str | None, fingerprint: bytes) -> None:
+    def __init__(
+        self, caller: str, key: str | None, fingerprint: bytes, kept_for: timedelta = KEPT_FOR
+    ) -> None:
         self.key = key
         """The key that the caller gave, if any."""
         self.source = f"api/{caller}"
         """Together with `key` it names in the log what this request wrote."""
         self._caller = caller
         self._fingerprint = fingerprint
+        self._kept_for = kept_for
 
     async def known(self, session: AsyncSession) -> Response | None:
         """The answer that this request got before, without taking the key for this transaction.
@@ -56,7 +62,9 @@ class Attempt:
         """Take the key, or return what was kept under it. Raises IdempotencyKeyReused."""
         if self.key is None:
             return None
-        return await idempotency.claim(session, self._caller, self.key, self._fingerprint)
+        return await idempotency.claim(
+            session, self._caller, self.key, self._fingerprint, self._kept_for
+        )
 
     async def keep(self, session: AsyncSession, status: int, view: BaseModel) -> Answer:
         """Keep an answer under the claimed key."""
@@ -78,26 +86,39 @@ KeyHeader = Annotated[
     Key | None, Header(description="The same key and body: the first answer again.")
 ]
 
+SecretKeyHeader = Annotated[
+    Key | None,
+    Header(
+        description=(
+            "The same key and body: the first answer again. Make it random, like a UUID: without a"
+            " token, whoever sends the same from the same address within five minutes is taken"
+            " for the same person."
+        )
+    ),
+]
+
 
 async def _attempt(request: Request, caller: Caller, idempotency_key: KeyHeader = None) -> Attempt:
     return await _attempt_by(caller.key, request, idempotency_key)
 
 
-async def _attempt_by_anybody(request: Request, idempotency_key: KeyHeader = None) -> Attempt:
+async def _attempt_by_anybody(request: Request, idempotency_key: SecretKeyHeader = None) -> Attempt:
     call = call_of(request.scope)
-    caller = f"address:{call.address}"
     if isinstance(call.identity, Principal) and call.identity.is_customer:
-        caller = call.identity.key
-    return await _attempt_by(caller, request, idempotency_key)
+        return await _attempt_by(call.identity.key, request, idempotency_key)
+    caller = f"address:{call.address}"
+    return await _attempt_by(caller, request, idempotency_key, KEPT_FOR_ANYBODY)
 
 
-async def _attempt_by(caller: str, request: Request, key: str | None) -> Attempt:
+async def _attempt_by(
+    caller: str, request: Request, key: str | None, kept_for: timedelta = KEPT_FOR
+) -> Attempt:
     if key is None:
         return Attempt(caller, None, b"")
     body = await request.json() if await request.body() else None
     said = json.dumps(body, sort_keys=True, separators=(",", ":"))
     place = f"{request.method} {request.url.path}\n{said}"
-    return Attempt(caller, key, hashlib.sha256(place.encode()).digest())
+    return Attempt(caller, key, hashlib.sha256(place.encode()).digest(), kept_for)
 
 
 Once = Annotated[Attempt, Depends(_attempt)]

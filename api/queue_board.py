@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 SNAPSHOT = "queue:snapshot"
 ENTRIES = 100
-"""So many are shown; the others are counted, and listed by `GET /api/agent/queue`."""
+"""So many are shown; `GET /api/agent/queue` lists them all."""
 PAUSE = 0.25
 """Seconds: four snapshots a second, however busy the queue."""
 _RETRY_AFTER = 1.0
@@ -35,10 +35,9 @@ _PASSES_BY_ITSELF = "waitSeconds"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`entries` are plain JSON, the first ENTRIES of `waiting`."""
+    """`entries` are plain JSON, ENTRIES of them at most."""
 
     entries: Sequence[dict[str, Any]]
-    waiting: int
 
     def differs_from(self, other: "Snapshot | None") -> bool:
         """Whether more than time has passed."""
@@ -141,7 +140,7 @@ class QueueBoard:
     def _show(self, to: Sequence[str]) -> None:
         if self._snapshot is not None:
             self._outlet.send(SNAPSHOT, self._snapshot.entries, to)
-            log.debug("queue_snapshot", waiting=self._snapshot.waiting, sockets=len(to))
+            log.debug("queue_snapshot", entries=len(self._snapshot.entries), sockets=len(to))
 
 
 def _lasting(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -17,12 +17,9 @@ class QueueSource:
         self._database = database
 
     async def read(self) -> Snapshot:
-        async with self._database.begin() as session:
+        async with self._database.reading() as session:
             entries = await chat_queue.page(session, limit=ENTRIES)
-            waiting = len(entries)
-            if waiting == ENTRIES:
-                waiting = await chat_queue.count(session)
-        return Snapshot([_shown(entry) for entry in entries], waiting)
+        return Snapshot([_shown(entry) for entry in entries])
 
 
 def _shown(entry: QueueEntry) -> dict[str, Any]:

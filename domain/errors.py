@@ -3,6 +3,7 @@
     HoldfastError
       InvalidRequest            it is well formed, but makes no sense
         NothingToUpdate
+        AgentNotNamed
         UnknownAgent
         UnknownCustomer
         NotAssigned
@@ -57,6 +58,10 @@ class InvalidRequest(HoldfastError):
 class NothingToUpdate(InvalidRequest):
     code = "nothing_to_update"
     sentence = "No updates provided"
+
+
+class AgentNotNamed(InvalidRequest):
+    sentence = "Say in agentId for which agent you call."
 
 
 class UnknownAgent(InvalidRequest):

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.models import ConversationStatus
-from store import reading
+from store import allocator, reading
 from store.reading import Entry
 from store.tables import Conversation, Customer
 
@@ -25,12 +25,17 @@ class QueueEntry:
     last_message: Entry | None
 
 
-async def page(session: AsyncSession, *, offset: int = 0, limit: int) -> list[QueueEntry]:
-    """A part of the queue, each with the newest public message."""
+async def page(
+    session: AsyncSession, *, offset: int = 0, limit: int, left_by: str | None = None
+) -> list[QueueEntry]:
+    """A part of the queue, each with the newest public message.
+
+    What the agent `left_by` still has, having signed off, counts as given back.
+    """
     query = (
         select(Conversation.id, Customer, Conversation.tags, Conversation.queued_at)
         .join(Customer, Customer.id == Conversation.customer_id)
-        .where(Conversation.status == ConversationStatus.QUEUED)
+        .where(_waits(left_by))
         .order_by(Conversation.queued_at, Conversation.id)
         .offset(offset)
         .limit(limit)
@@ -50,11 +55,15 @@ async def page(session: AsyncSession, *, offset: int = 0, limit: int) -> list[Qu
     ]
 
 
-async def count(session: AsyncSession) -> int:
-    """How many wait."""
-    query = (
-        select(func.count())
-        .select_from(Conversation)
-        .where(Conversation.status == ConversationStatus.QUEUED)
-    )
+async def count(session: AsyncSession, *, left_by: str | None = None) -> int:
+    """How many wait; `left_by` as in `page`."""
+    query = select(func.count()).select_from(Conversation).where(_waits(left_by))
     return (await session.execute(query)).scalar_one()
+
+
+def _waits(left_by: str | None) -> ColumnElement[bool]:
+    queued = Conversation.status == ConversationStatus.QUEUED
+    if left_by is None:
+        return queued
+    left = and_(Conversation.agent_id == left_by, Conversation.status.in_(allocator.ACTIVE))
+    return or_(queued, left)

@@ -20,17 +20,33 @@ class Answer:
     body: str
 
 
-async def claim(session: AsyncSession, caller: str, key: str, fingerprint: bytes) -> Answer | None:
+async def claim(
+    session: AsyncSession,
+    caller: str,
+    key: str,
+    fingerprint: bytes,
+    kept_for: timedelta = KEPT_FOR,
+) -> Answer | None:
     """Take a key for this transaction, or return the answer that was given to it before.
 
-    Whoever comes second waits until the first has committed. Raises IdempotencyKeyReused when
-    the key was used for a request with another fingerprint.
+    Whoever comes second waits until the first has committed. A key that was taken longer than
+    `kept_for` ago is free again. Raises IdempotencyKeyReused when the key was used for a request
+    with another fingerprint.
     """
+    taken = insert(IdempotencyKey).values(
+        caller=caller, key=key, fingerprint=fingerprint, created_at=func.now()
+    )
     claimed = await session.scalar(
-        insert(IdempotencyKey)
-        .values(caller=caller, key=key, fingerprint=fingerprint, created_at=func.now())
-        .on_conflict_do_nothing()
-        .returning(IdempotencyKey.key)
+        taken.on_conflict_do_update(
+            index_elements=[IdempotencyKey.caller, IdempotencyKey.key],
+            set_={
+                "fingerprint": taken.excluded.fingerprint,
+                "created_at": taken.excluded.created_at,
+                "status": None,
+                "body": None,
+            },
+            where=IdempotencyKey.created_at < func.now() - kept_for,
+        ).returning(IdempotencyKey.key)
     )
     if claimed is not None:
         return None

@@ -1,5 +1,6 @@
 """Live chat for admins: samples, how much agents take; and how the service feels."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import cast
 
@@ -49,6 +50,15 @@ class TestSeed:
         assert answers[0].text == answers[1].text
         page = said(await demo.get("/api/agent/queue", headers=ASHIK))
         assert page["totalElements"] == 2
+
+    async def test_same_key_at_once_fills_it_once(self, demo: httpx.AsyncClient) -> None:
+        headers = ADMIN | {"Idempotency-Key": "s"}
+        calls = (demo.post(SEED, json={"conversations": 30}, headers=headers) for _ in range(12))
+        answers = await asyncio.gather(*calls)
+        assert {said(answer)["conversations"] for answer in answers} == {30}
+        assert len({answer.text for answer in answers}) == 1
+        page = said(await demo.get("/api/agent/queue", headers=ASHIK))
+        assert page["totalElements"] == 30
 
     @pytest.mark.parametrize("count", [0, -1, 1001, "many", None])
     async def test_of_too_many_is_400(self, demo: httpx.AsyncClient, count: object) -> None:

@@ -33,7 +33,7 @@ class Queue:
         await asyncio.sleep(0)
         if self.broken:
             raise ConnectionError
-        return Snapshot(entries, len(entries))
+        return Snapshot(entries)
 
 
 class Clients:
@@ -167,12 +167,12 @@ class TestChanges:
         assert min(gaps) >= PAUSE - ROUNDING
         assert len(times) <= (times[-1] - times[0]) / PAUSE + 1 + ROUNDING
 
-    async def test_says_how_many_wait_and_who_was_told(self, desk: Desk) -> None:
+    async def test_says_how_many_are_shown_to_how_many(self, desk: Desk) -> None:
         desk.queue.waiting = ["a", "b"]
         with structlog.testing.capture_logs() as logs:
             await desk.board.join("s")
         assert logs == [
-            {"event": "queue_snapshot", "log_level": "debug", "waiting": 2, "sockets": 1}
+            {"event": "queue_snapshot", "log_level": "debug", "entries": 2, "sockets": 1}
         ]
 
     @pytest.mark.parametrize("seed", range(10))
