@@ -66,6 +66,6 @@ class ApiConfig(BaseModel):
     visitor_token_expires_in: timedelta = timedelta(days=30)
     demo: bool = False
     sockets_per_visitor: int = Field(default=10, gt=0)
-    sockets_per_address: int = Field(default=1000, gt=0)
+    sockets_per_address: int = Field(default=10_000, gt=0)
     redis_url: str | None = None
     """Where several API processes count together; without it, each counts for itself."""

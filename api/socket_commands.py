@@ -4,6 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.chat_access import Acting, acting_agent
 from api.streams import TICKETS, Audience, Topic
 from domain.errors import InsufficientPermissions, InvalidRequest
 from domain.ids import ticket_id_text
@@ -30,6 +33,17 @@ def audience_of(principal: Principal) -> Audience:
     if principal.is_staff or principal.has(Scope.TICKETS):
         return Audience.STAFF
     raise InsufficientPermissions
+
+
+async def acting_in_chat(
+    session: AsyncSession, principal: Principal, agent_id: str | None
+) -> Acting | None:
+    """The agent who acts, see `acting_agent`; None for customers, who act for themselves."""
+    if not principal.is_customer:
+        return await acting_agent(session, principal, agent_id)
+    if agent_id is not None:
+        raise InsufficientPermissions
+    return None
 
 
 def named(topic: Topic) -> Answer:

@@ -2,8 +2,12 @@
 
 import asyncio
 import json
-from typing import TypedDict
+from collections.abc import Mapping
+from typing import Any, TypedDict
+from urllib.parse import parse_qs
 
+from engineio.async_drivers.asgi import WebSocket
+from engineio.packet import NOOP
 from engineio.packet import Packet as EnginePacket
 from engineio.payload import Payload
 from socketio.packet import ACK, CONNECT, DISCONNECT, EVENT, Packet
@@ -12,6 +16,7 @@ from api.bodies import parse_json
 
 MAX_FRAME = 64 * 1024
 """Bytes that a client may send at once."""
+_TIME_TO_UPGRADE = 10.0
 
 
 class ServerOptions(TypedDict):
@@ -19,12 +24,16 @@ class ServerOptions(TypedDict):
 
     ws_max_size: int
     ws_per_message_deflate: bool
+    proxy_headers: bool
 
 
 SERVER_OPTIONS: ServerOptions = {
     "ws_max_size": MAX_FRAME,
     # Browsers ask for it, and it doubles the memory of a socket (51 to 105 KB, measured).
     "ws_per_message_deflate": False,
+    # Limits count by address: behind a proxy, by the one that the proxy tells. Which proxies are
+    # believed is in FORWARDED_ALLOW_IPS, a variable of uvicorn's.
+    "proxy_headers": True,
 }
 
 
@@ -38,6 +47,8 @@ class StrictJson:
         return json.dumps(value, separators=separators, ensure_ascii=False)
 
 
+_FRAMES = frozenset("0123456")
+"""What a text frame may begin with: its type."""
 RESERVED_EVENTS = frozenset({"connect", "disconnect"})
 """The library runs our handlers of these names, whoever it was that said the name."""
 
@@ -66,6 +77,12 @@ class OutgoingQueue(asyncio.Queue[EnginePacket | None]):
     backlog = 0
     _taken = 0
 
+    async def put(self, item: EnginePacket | None) -> None:
+        """As the library does it. A NOOP is there to end a poll, which whatever waits does too;
+        clients can ask for any number of them."""
+        if item is None or item.packet_type != NOOP or self.empty():
+            await super().put(item)
+
     async def get(self) -> EnginePacket | None:
         self._taken = 0
         return await super().get()
@@ -90,6 +107,40 @@ class OutgoingQueue(asyncio.Queue[EnginePacket | None]):
         item = super()._get()
         self.backlog -= _size(item)
         return item
+
+
+class FrameSocket(WebSocket):  # type: ignore[misc]  # the library has no types
+    """A WebSocket as the library's handler wants it, and knows to end it: by OSError.
+
+    What is no frame of Engine.IO ends it too; the library would fail, and leave everything as it
+    was. So does an upgrade whose two frames do not come, for which the library waits forever. That
+    is told by a frame that nobody expects, and polling goes on: after an OSError it would not.
+    """
+
+    _of_upgrade = 0
+    """Frames that are still to come for it."""
+
+    async def __call__(self, environ: Mapping[str, Any]) -> str:
+        if "sid" in parse_qs(environ["QUERY_STRING"]):
+            self._of_upgrade = 2
+        ended: str = await super().__call__(environ)
+        return ended
+
+    async def wait(self) -> str | bytes:
+        if not self._of_upgrade:
+            return await self._frame()
+        self._of_upgrade -= 1
+        try:
+            async with asyncio.timeout(_TIME_TO_UPGRADE):
+                return await self._frame()
+        except OSError:
+            return str(NOOP)
+
+    async def _frame(self) -> str | bytes:
+        frame: str | bytes = await super().wait()
+        if isinstance(frame, str) and frame[:1] not in _FRAMES:
+            raise OSError("not a frame")
+        return frame
 
 
 def _names_an_event(data: object) -> bool:

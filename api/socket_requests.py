@@ -10,6 +10,7 @@ from api.chat_bodies import AgentMessage, CloseAsAgent
 from api.idempotency import Key
 from domain.errors import InvalidRequest
 from domain.principals import Principal, Role
+from domain.text import IdText
 
 _LARGEST_SEQ = 2**63 - 2
 
@@ -57,17 +58,19 @@ class TicketTyping(_Request):
 
 
 class ChatTyping(_Request):
-    """`{conversationId, typing}`"""
+    """`{conversationId, typing}`, and `agentId?` for back ends and admins"""
 
     conversation_id: ConversationIdAsSent
     typing: bool
+    agent_id: IdText | None = None
 
 
 class ChatRead(_Request):
-    """`{conversationId, seq}`"""
+    """`{conversationId, seq}`, and `agentId?` for back ends and admins"""
 
     conversation_id: ConversationIdAsSent
     seq: Seq
+    agent_id: IdText | None = None
 
 
 class ChatSend(AgentMessage):

@@ -10,6 +10,8 @@ What is added, measured or read in python-socketio 5.18 and python-engineio 4.15
   only so many for each address.
 - What waits to be sent to a client is bounded. The library's queues are not. A client that does
   not take it is dropped; it comes back with `afterSeq` and has lost nothing.
+- Whatever is no frame, and an upgrade that comes to nothing, ends cleanly and soon. The library
+  fails at the one and waits forever for the other, and for a client to take its last packet.
 - A client's calls reach the receiver one by one, as plain function calls that never wait. The
   library starts a task for each, which lets them overtake each other, as many as a client sends.
 - An event is encoded once and queued for a thousand sockets in one go, without a task for each.
@@ -19,7 +21,7 @@ This overrides methods of the library that begin with an underscore, so its vers
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,9 +31,10 @@ from engineio.packet import MESSAGE
 from engineio.packet import Packet as EnginePacket
 from socketio.packet import ACK, EVENT
 
-from api.socket_frames import MAX_FRAME, OutgoingQueue, StrictJson, TextPacket
+from api.socket_frames import MAX_FRAME, FrameSocket, OutgoingQueue, StrictJson, TextPacket
 from api.socket_receiver import Call, NotNow, Receiver, Refused, address_in, handshake_in
 from api.socket_seats import Strangers
+from api.socket_tasks import Tasks
 from api.streams import Gone
 
 _MAX_BACKLOG = 4_000_000
@@ -86,12 +89,14 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library h
             engineio_logger=_QUIET,
         )
         self.eio.create_queue = OutgoingQueue
+        self.eio.disconnect = self._end_transport
+        self.eio._async = {**self.eio._async, "websocket": FrameSocket}
         self.on("connect", self._judge)
         self.on("disconnect", self._disconnected)
         self._receiver = receiver
         self._transports: dict[str, _Transport] = {}
         self._strangers: Strangers[_Transport] = Strangers(strangers_per_address)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     def strangers(self, address: str) -> int:
         """How many connections of an address have not been let in."""
@@ -131,6 +136,10 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library h
         await self.disconnect(sid)
         if transport is not None:
             self._await_connect(transport)
+
+    async def shutdown(self) -> None:
+        await self._tasks.end()
+        await super().shutdown()
 
     def _queue(self, sid: str, packet: EnginePacket) -> None:
         socket = self._engine_socket(sid)
@@ -172,12 +181,13 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library h
         self._strangers.remove(transport.address, transport)
         socket.queue.clear()
         reason = self.reason.SERVER_DISCONNECT
-        self._start(socket.close(wait=False, abort=True, reason=reason))
+        self._tasks.start(socket.close(wait=False, abort=True, reason=reason))
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    async def _end_transport(self, eio_sid: str) -> None:
+        """For the library, which would wait until the client takes what was queued for it."""
+        transport = self._transports.get(eio_sid)
+        if transport is not None:
+            self._drop(transport)
 
     async def _judge(self, sid: str, environ: Mapping[str, Any], auth: object = None) -> None:
         try:
@@ -219,7 +229,8 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library h
             transport.spare()
             self._strangers.remove(transport.address, transport)
         await super()._handle_eio_disconnect(eio_sid, reason)
-        socket = self.eio.sockets.get(eio_sid)
+        # The library fails at a POST to one that is closed and still there.
+        socket = self.eio.sockets.pop(eio_sid, None)
         if socket is not None:
             # Whoever waits for something to send stops at None; closing would leave it waiting.
             socket.queue.put_nowait(None)

@@ -12,55 +12,48 @@ subscriptions by both.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 import socketio
 import structlog
 from limits import RateLimitItemPerMinute
 from starlette.types import ASGIApp
 
-from api.errors import answer
 from api.presence import Presence
 from api.queue_board import QueueBoard
 from api.queue_source import QueueSource
 from api.services import Services
 from api.socket_chat import ChatCommands
-from api.socket_commands import Answer, Caller, Command
+from api.socket_commands import Answer, Caller
 from api.socket_credentials import expires_in, token_in
+from api.socket_inbox import Commands, Inbox, refusal_of
 from api.socket_receiver import Call, Handshake, NotNow, Refused
 from api.socket_requests import subscription_in
 from api.socket_seats import Seats
 from api.socket_server import SocketServer
 from api.socket_subscriptions import Subscriptions
+from api.socket_tasks import Tasks
 from api.socket_whispers import Whispers, event_of
 from api.stream_sources import DatabaseSources
-from api.streams import Gone, Streams
-from domain.errors import (
-    DatabaseUnavailable,
-    HoldfastError,
-    InsufficientPermissions,
-    InvalidRequest,
-    NotAuthenticated,
-    TooManyRequests,
-)
+from api.streams import Streams
+from domain.errors import InsufficientPermissions, NotAuthenticated, TooManyRequests
 from domain.principals import Principal, Role
 from store.attendance import Person
 from store.feed import Feed, Watch
 
 log = structlog.get_logger(__name__)
 
-_MAX_WAITING = 64
-"""Calls of one client that may wait for their turn. Who sends more does not wait for answers."""
 _RESTART_AFTER = 1.0
+_TIME_TO_END = 1.0
+"""Seconds that is given, when the server stops, to what clients have asked for just before."""
 
 
 @dataclass(slots=True)
 class Client:
-    """A connected socket. Its calls are handled one after the other."""
+    """A connected socket."""
 
     sid: str
     principal: Principal
@@ -70,9 +63,10 @@ class Client:
     person: Person | None
     """Whose being here it counts for."""
     here: bool = False
-    inbox: deque[Call] = field(default_factory=deque)
-    working: bool = False
     expiry: asyncio.TimerHandle | None = None
+    wanted: Call | None = None
+    """What it has asked for in the handshake."""
+    inbox: Inbox = field(init=False)
 
 
 class Sockets:
@@ -90,13 +84,18 @@ class Sockets:
         self._board = QueueBoard(QueueSource(database).read, self._server)
         self.presence = Presence(database, services.engine.nudge_soon)
         self._clients: dict[str, Client] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._subscriptions = Subscriptions(database, self._streams, self._board)
-        self._commands: dict[str, Command] = {
-            **self._subscriptions.table(),
-            **Whispers(database, feed, self._subscriptions).table(),
-            **ChatCommands(services).table(),
-        }
+        chat = ChatCommands(services)
+        self._commands = Commands(
+            prompt={
+                **self._subscriptions.table(),
+                **Whispers(database, feed, self._subscriptions).table(),
+                **chat.table(),
+                "subscribe": self._subscribe,
+            },
+            judged=chat.judged(),
+        )
 
     def asgi(self, app: ASGIApp) -> ASGIApp:
         """`app` with Socket.IO at `/socket.io/`. Its lifespan stays its own."""
@@ -116,6 +115,7 @@ class Sockets:
                 try:
                     yield
                 finally:
+                    await self._tasks.end(_TIME_TO_END)
                     for task in tasks:
                         task.cancel()
                     await asyncio.gather(*tasks, return_exceptions=True)
@@ -134,9 +134,11 @@ class Sockets:
         address = handshake.address
         key = token if principal.role is Role.SERVICE else None
         client = Client(sid, principal, address, key, person)
+        caller, admit = Caller(sid, principal), partial(self._admit, client)
+        client.inbox = Inbox(caller, self._commands, self._server, admit, self._tasks)
         wanted = subscription_in(handshake.query, principal)
         if wanted is not None:
-            client.inbox.append(Call("subscribe", [wanted], ack=None))
+            client.wanted = Call("subscribe", [wanted], ack=None)
         seconds = expires_in(token, principal)
         # From here on nothing waits: whoever has a seat is a client, and gives it back.
         try:
@@ -152,18 +154,13 @@ class Sockets:
         if client is None:
             return
         self._arrive(client)
-        if client.inbox:
-            self._work_on(client)
+        if client.wanted is not None:
+            client.inbox.put(client.wanted)
 
     def called(self, sid: str, call: Call) -> None:
         client = self._clients.get(sid)
-        if client is None:
-            return
-        if len(client.inbox) >= _MAX_WAITING:
+        if client is not None and not client.inbox.put(call):
             self._server.drop(sid)
-            return
-        client.inbox.append(call)
-        self._work_on(client)
 
     def disconnected(self, sid: str) -> None:
         client = self._clients.pop(sid, None)
@@ -197,39 +194,18 @@ class Sockets:
         """Count towards the same limit as calls over HTTP. Raises TooManyRequests."""
         (await self._limits.count(self._limit, who)).require()
 
-    def _work_on(self, client: Client) -> None:
-        if not client.working:
-            client.working = True
-            self._start(self._work(client))
+    async def _admit(self, client: Client) -> None:
+        await self._count(client.principal.key)
+        if client.person is None and client.principal.is_customer:
+            await self._recognize(client)
 
-    async def _work(self, client: Client) -> None:
-        while client.inbox:
-            await self._handle(client, client.inbox.popleft())
-        client.working = False
-        if client.sid not in self._clients:
-            # It left while it was being subscribed to something.
-            self._subscriptions.leave(client.sid)
-
-    async def _handle(self, client: Client, call: Call) -> None:
+    async def _subscribe(self, caller: Caller, arguments: Sequence[object]) -> Answer:
         try:
-            await self._count(client.principal.key)
-            command = self._commands.get(call.event)
-            if command is None:
-                raise InvalidRequest("There is no such event.")  # noqa: TRY301
-            if client.person is None and client.principal.is_customer:
-                await self._recognize(client)
-            result = await command(Caller(client.sid, client.principal), call.arguments)
-        except Gone:
-            return
-        except Exception as error:  # noqa: BLE001  the client is told, and faults are logged
-            refusal = _refusal(error)
-            if call.ack is not None:
-                self._server.answer(client.sid, call.ack, refusal)
-            if call.ack is None or call.event == "subscribe":
-                self._server.send("system:error", refusal, [client.sid])
-        else:
-            if call.ack is not None:
-                self._server.answer(client.sid, call.ack, result)
+            return await self._subscriptions.subscribe(caller, arguments)
+        finally:
+            if caller.sid not in self._clients:
+                # It left meanwhile.
+                self._subscriptions.leave(caller.sid)
 
     async def _follow(self, watch: Watch) -> None:
         while True:
@@ -241,7 +217,7 @@ class Sockets:
                 self._board.changed()
             if changes.keys or changes.reset:
                 self._authenticator.forget_keys()
-                self._start(self._check_keys())
+                self._tasks.start(self._check_keys())
 
     async def _check_keys(self) -> None:
         """End the sockets of revoked keys."""
@@ -257,16 +233,11 @@ class Sockets:
                 log.warning("key_not_checked", exc_info=True)
 
     def _expire(self, sid: str) -> None:
-        self._start(self._dismiss(sid, NotAuthenticated("The token has expired.")))
+        self._tasks.start(self._dismiss(sid, NotAuthenticated("The token has expired.")))
 
     async def _dismiss(self, sid: str, error: NotAuthenticated) -> None:
-        self._server.send("system:error", _refusal(error), [sid])
+        self._server.send("system:error", refusal_of(error), [sid])
         await self._server.end(sid)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def create_sockets(services: Services, feed: Feed) -> Sockets:
@@ -282,11 +253,3 @@ async def _keep(follow: Callable[[Watch], Awaitable[None]], watch: Watch) -> Non
             log.exception("following_failed")
             await asyncio.sleep(_RESTART_AFTER)
             watch.reset()
-
-
-def _refusal(error: Exception) -> Answer:
-    if not isinstance(error, HoldfastError):
-        # `answer` tells an outage from a fault of ours, and logs it.
-        is_outage = answer(error).status_code == 503
-        error = DatabaseUnavailable() if is_outage else HoldfastError()
-    return {"code": error.code, "message": str(error)}

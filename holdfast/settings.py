@@ -303,7 +303,7 @@ class Settings(BaseSettings):
         description="Sockets that one visitor, or one customer, may have open at each API process.",
     )
     sockets_per_address: Annotated[int, Field(ge=1)] = Field(
-        1000,
+        10_000,
         validation_alias="SOCKETS_PER_ADDRESS",
         description="Sockets of visitors and customers that one address may have open at each API "
         "process, and connections that have not said who they are.",

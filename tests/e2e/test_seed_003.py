@@ -3,7 +3,8 @@
 Its bodies are sent as they are written; the token goes along in `Authorization`.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,8 +12,9 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 import pytest_asyncio
+import socketio
 
-from tests.e2e.chatting import Visitor, bearer, staff_token
+from tests.e2e.chatting import Visitor, bearer, connected, staff_token
 from tests.e2e.stack import Stack, until
 
 Json = dict[str, Any]
@@ -27,6 +29,11 @@ BOOT: Json = {"agentId": "agent-123", "displayName": "Ashik", "channel": "web"}
 ACCEPT: Json = {"agentId": "agent-123", "displayName": "Ashik"}
 HELP: Json = {"content": "How can I help?", "metadata": {"channel": "support-panel"}}
 RESOLVED: Json = {"reason": "resolved"}
+AS_CUSTOMER: Json = {
+    "role": "customer",
+    "fingerprint": "client-generated-id",
+    "scope": "conversation",
+}
 
 
 @pytest_asyncio.fixture
@@ -323,6 +330,225 @@ class TestHandingOn:
         assert "closes for silence" in [alarm["what"] for alarm in process["alarms"]]
 
 
+class TestCustomerSocket:
+    async def test_handshake(self, chat_stack: Stack, jane: Visitor) -> None:
+        """The first time she knows no conversation yet: her token does."""
+        async with listening(chat_stack, jane.token, **AS_CUSTOMER, afterSeq=0) as socket:
+            queued = await socket.next("system:event")
+            assert queued["conversationId"] == jane.conversation_id
+            assert (queued["type"], queued["status"], queued["seq"]) == ("queued", "QUEUED", 1)
+
+    async def test_handshake_when_reconnecting(
+        self, client: httpx.AsyncClient, chat_stack: Stack, accepted: Visitor, ashik: dict[str, str]
+    ) -> None:
+        """What was missed comes once, and then the live stream."""
+        query = {**AS_CUSTOMER, "conversationId": accepted.conversation_id}
+        async with listening(chat_stack, accepted.token, **query, afterSeq=0) as socket:
+            await socket.until(lambda: socket.statuses[-1:] == ["ASSIGNED"], "she sees Ashik")
+            before = socket.seqs
+        place = f"{desk(accepted.conversation_id)}/messages"
+        missed = said(await client.post(place, json=HELP, headers=ashik), 201)
+        async with listening(chat_stack, accepted.token, **query, afterSeq=before[-1]) as socket:
+            await socket.until_it_has(missed["seq"])
+            live = said(await client.post(place, json=HELP, headers=ashik), 201)
+            await socket.until_it_has(live["seq"])
+            assert [*before, *socket.seqs] == list(range(1, live["seq"] + 1))
+
+    async def test_chat_message(
+        self, client: httpx.AsyncClient, chat_stack: Stack, accepted: Visitor, ashik: dict[str, str]
+    ) -> None:
+        query = {**AS_CUSTOMER, "conversationId": accepted.conversation_id}
+        async with listening(chat_stack, accepted.token, **query) as socket:
+            await socket.subscribed(accepted)
+            place = f"{desk(accepted.conversation_id)}/messages"
+            message = said(await client.post(place, json=HELP, headers=ashik), 201)
+            assert await socket.next("chat:message") == {
+                "conversationId": accepted.conversation_id,
+                "message": message,
+            }
+
+    async def test_system_event(
+        self, client: httpx.AsyncClient, chat_stack: Stack, jane: Visitor, ashik: dict[str, str]
+    ) -> None:
+        """Queue updates, assignment status, closure notices."""
+        query = {**AS_CUSTOMER, "conversationId": jane.conversation_id, "afterSeq": 0}
+        async with listening(chat_stack, jane.token, **query) as socket:
+            place = desk(jane.conversation_id)
+            for what, body, status in (
+                ("accept", ACCEPT, "ASSIGNED"),
+                ("release", {}, "QUEUED"),
+                ("accept", ACCEPT, "ASSIGNED"),
+                ("close", RESOLVED, "CLOSED"),
+            ):
+                count = len(socket.payloads("system:event"))
+                said(await client.post(f"{place}/{what}", json=body, headers=ashik))
+                await socket.until(lambda: status in socket.statuses[count:], f"{what}: {status}")  # noqa: B023
+            for event in socket.payloads("system:event"):
+                assert event["conversationId"] == jane.conversation_id
+                assert datetime.fromisoformat(event["at"]).tzinfo
+            types = [event["type"] for event in socket.payloads("system:event")]
+            assert [each for each in types if each not in ("arrived", "connected")] == [
+                "queued",
+                "assigned",
+                "released",
+                "assigned",
+                "closed",
+            ]
+
+    async def test_system_error(
+        self, client: httpx.AsyncClient, chat_stack: Stack, jane: Visitor
+    ) -> None:
+        """Somebody else's conversation is none; the socket stays."""
+        other = said(await client.post("/api/customer/sessions", json=SESSION))
+        query = {**AS_CUSTOMER, "conversationId": other["conversationId"], "afterSeq": 0}
+        async with listening(chat_stack, jane.token, **query) as socket:
+            error = await socket.next("system:error")
+            assert error == {"code": "not_found", "message": "Conversation not found"}
+            await socket.subscribed(jane)
+            assert not socket.seqs
+
+
+class TestAgentSocket:
+    async def test_queue_stream(
+        self, client: httpx.AsyncClient, chat_stack: Stack, jane: Visitor, ashik: dict[str, str]
+    ) -> None:
+        query = {"role": "agent", "scope": "queue"}
+        async with listening(chat_stack, token_in(ashik), **query) as socket:
+
+            async def shows_the_queue() -> bool:
+                page = said(await client.get("/api/agent/queue?size=100", headers=ashik))
+                waiting = [entry["conversationId"] for entry in page["content"]]
+                snapshots = socket.payloads("queue:snapshot")
+                return bool(snapshots) and waiting == [
+                    entry["conversationId"] for entry in snapshots[-1]
+                ]
+
+            await until(shows_the_queue, 10, "the queue, when the agent comes")
+            snapshot = socket.payloads("queue:snapshot")[-1]
+            waits = [datetime.fromisoformat(entry["queuedAt"]) for entry in snapshot]
+            assert waits == sorted(waits)
+            assert {"conversationId", "customer", "waitSeconds", "position", "lastMessage"} <= (
+                snapshot[0].keys()
+            )
+            oldest = snapshot[0]["conversationId"]
+            said(await client.post(f"{desk(oldest)}/accept", json=ACCEPT, headers=ashik))
+            await until(shows_the_queue, 10, "the queue, when one less is waiting")
+            assert oldest not in str(socket.payloads("queue:snapshot")[-1])
+            assert {name for name, _ in socket.events} == {"queue:snapshot"}
+
+    async def test_conversation_stream(
+        self, client: httpx.AsyncClient, chat_stack: Stack, accepted: Visitor, ashik: dict[str, str]
+    ) -> None:
+        """One socket for each chat, and each gets its own."""
+        session = said(await client.post("/api/customer/sessions", json=SESSION))
+        other = Visitor(session["conversationId"], session["token"])
+        said(await client.post(f"{desk(other.conversation_id)}/accept", json=ACCEPT, headers=ashik))
+        both = (accepted, other)
+        async with AsyncExitStack() as sockets:
+            streams = [
+                await sockets.enter_async_context(
+                    listening(
+                        chat_stack,
+                        token_in(ashik),
+                        role="agent",
+                        conversationId=visitor.conversation_id,
+                    )
+                )
+                for visitor in both
+            ]
+            for visitor, stream in zip(both, streams, strict=True):
+                await stream.subscribed(visitor)
+            for visitor, stream in zip(both, streams, strict=True):
+                headers = of(visitor)
+                message = said(
+                    await client.post(f"{visitor.place}/messages", json=HELLO, headers=headers), 201
+                )
+                told = await stream.next("chat:message")
+                assert told == {"conversationId": visitor.conversation_id, "message": message}
+                said(await client.post(f"{visitor.place}/close", headers=headers))
+                await stream.until(lambda: "CLOSED" in stream.statuses, "it is closed")  # noqa: B023
+                assert {payload["conversationId"] for _, payload in stream.events} == {
+                    visitor.conversation_id
+                }
+
+    async def test_system_error(self, chat_stack: Stack, ashik: dict[str, str]) -> None:
+        query = {"role": "agent", "conversationId": str(uuid4())}
+        async with listening(chat_stack, token_in(ashik), **query) as socket:
+            error = await socket.next("system:error")
+            assert error == {"code": "not_found", "message": "Conversation not found"}
+
+
+class TestSendingViaSocket:
+    """The two names that the document reserves, and two that the contract adds."""
+
+    async def test_chat_send(
+        self, client: httpx.AsyncClient, chat_stack: Stack, accepted: Visitor, ashik: dict[str, str]
+    ) -> None:
+        named = {"conversationId": accepted.conversation_id}
+        async with (
+            listening(chat_stack, accepted.token, **AS_CUSTOMER, **named) as customer,
+            listening(chat_stack, token_in(ashik), role="agent", **named) as agent,
+        ):
+            for socket in (customer, agent):
+                await socket.subscribed(accepted)
+            hello = await customer.call("chat:send", {**named, **HELLO, "clientId": "1"})
+            again = await customer.call("chat:send", {**named, **HELLO, "clientId": "1"})
+            help_ = await agent.call("chat:send", {**named, **HELP})
+            assert hello == again
+            for socket in (customer, agent):
+                await socket.until_it_has(help_["seq"])
+                messages = [told["message"] for told in socket.payloads("chat:message")]
+                assert messages == [hello, help_]
+        history = said(await client.get(f"{accepted.place}/messages", headers=of(accepted)))
+        assert history == [hello, help_]
+
+    async def test_conversation_close(
+        self, chat_stack: Stack, accepted: Visitor, ashik: dict[str, str]
+    ) -> None:
+        named = {"conversationId": accepted.conversation_id}
+        async with (
+            listening(chat_stack, accepted.token, **AS_CUSTOMER, **named) as customer,
+            listening(chat_stack, token_in(ashik), role="agent", **named) as agent,
+        ):
+            await customer.subscribed(accepted)
+            closed = await agent.call("conversation:close", {**named, **RESOLVED})
+            assert (closed["id"], closed["status"]) == (accepted.conversation_id, "CLOSED")
+            assert closed["closeReason"] == "resolved"
+            await customer.until(lambda: customer.statuses[-1:] == ["CLOSED"], "she is told")
+            assert (await customer.call("chat:send", {**named, **HELLO}))["code"] == "gone"
+
+    async def test_chat_typing_and_chat_read(
+        self, chat_stack: Stack, accepted: Visitor, ashik: dict[str, str]
+    ) -> None:
+        named = {"conversationId": accepted.conversation_id}
+        async with (
+            listening(chat_stack, accepted.token, **AS_CUSTOMER, **named) as customer,
+            listening(chat_stack, token_in(ashik), role="agent", **named) as agent,
+        ):
+            for socket in (customer, agent):
+                await socket.subscribed(accepted)
+            for event, more in (("chat:typing", {"typing": True}), ("chat:read", {"seq": 1})):
+                for role, one, other in (
+                    ("CUSTOMER", customer, agent),
+                    ("AGENT", agent, customer),
+                ):
+                    assert await one.call(event, named | more) == named | more
+                    assert await other.next(event) == {**named, **more, "role": role}
+
+
+async def test_socket_error_payload_structure(
+    chat_stack: Stack, jane: Visitor, ashik: dict[str, str]
+) -> None:
+    """The same in an acknowledgement, and as an event where none was asked for."""
+    named = {"conversationId": jane.conversation_id}
+    async with listening(chat_stack, token_in(ashik), role="agent", **named) as socket:
+        refused = await socket.call("chat:send", {**named, **HELP})
+        assert refused.keys() == {"code", "message"}
+        assert refused["code"] == "not_assigned"
+        await socket.client.emit("chat:send", {**named, **HELP})
+        assert await socket.next("system:error") == refused
+
+
 class TestErrorHandling:
     async def test_400(self, client: httpx.AsyncClient, jane: Visitor) -> None:
         said(await client.post("/api/customer/sessions", json={}), 400)
@@ -385,6 +611,25 @@ class TestFrontendChecklist:
         assert [answer.status_code for answer in answers] == [201] * 3
         assert len({answer.text for answer in answers}) == 1
 
+    async def test_disconnected_is_told(
+        self, chat_stack: Stack, accepted: Visitor, ashik: dict[str, str]
+    ) -> None:
+        """Her input may be disabled until he is back."""
+        named = {"conversationId": accepted.conversation_id}
+        as_agent = {"role": "agent", **named}
+        async with listening(chat_stack, accepted.token, **AS_CUSTOMER, **named) as customer:
+            await customer.subscribed(accepted)
+
+            def told_of_him() -> list[str]:
+                events = customer.payloads("system:event")
+                return [event["type"] for event in events if event.get("side") == "AGENT"]
+
+            async with listening(chat_stack, token_in(ashik), **as_agent) as agent:
+                await agent.subscribed(accepted)
+            await customer.until(lambda: told_of_him()[-1:] == ["disconnected"], "he is gone")
+            async with listening(chat_stack, token_in(ashik), **as_agent):
+                await customer.until(lambda: told_of_him()[-1:] == ["arrived"], "he is back")
+
     async def test_three_at_once_by_default(
         self, client: httpx.AsyncClient, ashik: dict[str, str]
     ) -> None:
@@ -428,3 +673,67 @@ def of(visitor: Visitor) -> dict[str, str]:
 def said(answer: httpx.Response, status: int = 200) -> Any:  # noqa: ANN401  JSON
     assert answer.status_code == status, answer.text
     return answer.json()
+
+
+class Socket:
+    """A client's; `events` are pairs of name and payload, in the order of arrival."""
+
+    def __init__(self) -> None:
+        self.client: socketio.AsyncClient
+        self.events: list[tuple[str, Any]] = []
+
+    def take(self, event: str, payload: Any) -> None:  # noqa: ANN401  JSON
+        self.events.append((event, payload))
+
+    async def call(self, event: str, payload: Json) -> Json:
+        """What it is acknowledged with."""
+        answer: Json = await self.client.call(event, payload, timeout=20)
+        return answer
+
+    async def subscribed(self, visitor: Visitor) -> None:
+        """Make sure of it: the handshake does not say when it is done."""
+        answer = await self.call("subscribe", {"conversationId": visitor.conversation_id})
+        assert answer["conversationId"] == visitor.conversation_id
+
+    async def next(self, event: str) -> Any:  # noqa: ANN401  JSON
+        """The payload of the first event of a name."""
+        await self.until(lambda: bool(self.payloads(event)), event)
+        return self.payloads(event)[0]
+
+    async def until(self, reached: Callable[[], bool], what: str) -> None:
+        async def is_reached() -> bool:
+            return reached()
+
+        await until(is_reached, 10, what)
+
+    async def until_it_has(self, seq: int) -> None:
+        """An entry of the log."""
+        await self.until(lambda: seq in self.seqs, f"entry {seq}")
+
+    def payloads(self, event: str) -> list[Any]:
+        return [payload for name, payload in self.events if name == event]
+
+    @property
+    def statuses(self) -> list[str]:
+        return [event["status"] for event in self.payloads("system:event")]
+
+    @property
+    def seqs(self) -> list[int]:
+        """Of the log's entries that came, messages and events alike."""
+        return [
+            payload["message"]["seq"] if name == "chat:message" else payload["seq"]
+            for name, payload in self.events
+            if name in ("chat:message", "system:event")
+        ]
+
+
+@asynccontextmanager
+async def listening(stack: Stack, token: str, **query: object) -> AsyncIterator[Socket]:
+    """A socket with the query that the document shows."""
+    socket = Socket()
+    async with connected(stack.url, token, socket.take, **query) as socket.client:
+        yield socket
+
+
+def token_in(headers: dict[str, str]) -> str:
+    return headers["Authorization"].removeprefix("Bearer ")
