@@ -1,20 +1,25 @@
 """The ticket workflow's side of the log. Short database work: these run as local activities."""
 
+from datetime import timedelta
+
 from temporalio import activity
 
 from domain.deadlines import DeadlinePolicy
 from domain.life import Loaded, Look, Seen
 from domain.ticket_life import TicketInput, TicketState
-from store import threads, tickets
+from store import deliveries, threads, tickets
 from store.database import Database
 
 
 class TicketActivities:
     """Both are safe to run twice: what a lost worker wrote is found, not written again."""
 
-    def __init__(self, database: Database, policy: DeadlinePolicy) -> None:
+    def __init__(
+        self, database: Database, policy: DeadlinePolicy, unserved_after: timedelta
+    ) -> None:
         self._database = database
         self._policy = policy
+        self._unserved_after = unserved_after
 
     @activity.defn
     async def load_ticket(self, start: TicketInput) -> Loaded[TicketState, DeadlinePolicy]:
@@ -22,8 +27,16 @@ class TicketActivities:
         async with self._database.begin() as session:
             state, thread = await tickets.load(session, start.ticket_id)
             first = await threads.advance(session, thread, thread.handled_seq)
+            undelivered = state.outlet is not None and await deliveries.any_pending(
+                session, start.ticket_id
+            )
         return Loaded(
-            state=state, policy=self._policy, cursor=first.cursor, heads=list(first.heads)
+            state=state,
+            policy=self._policy,
+            cursor=first.cursor,
+            heads=list(first.heads),
+            undelivered=undelivered,
+            unserved_after=self._unserved_after,
         )
 
     @activity.defn

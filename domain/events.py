@@ -29,6 +29,8 @@ class Event(BaseModel):
     cause: str | None = None
     """Why, where it was no person's wish: `agent_gone`, `idle`, …"""
     ticket_id: UUID | None = None
+    of_seq: int | None = None
+    """The message that the event is about."""
     any_team: bool | None = None
     """True where an agent was assigned whatever the conversation's tags."""
 

@@ -6,7 +6,7 @@ histories.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, Self, TypeVar
 from uuid import UUID
 
@@ -85,6 +85,10 @@ class Loaded(BaseModel, Generic[State, Policy]):
     cursor: int
     heads: list[Head] = Field(default_factory=list)
     """What the workflow has to look at first."""
+    undelivered: bool = False
+    """Whether something of it is still to go out."""
+    unserved_after: timedelta = timedelta(minutes=15)
+    """An account whose task queue nobody has served for so long may never be served again."""
 
 
 class Alarm(BaseModel):

@@ -60,6 +60,18 @@ class ThreadKind(StrEnum):
     CONVERSATION = "conversation"
 
 
+class DeliveryState(StrEnum):
+    """How far a message has come on its way to an outside address."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    """A crash or time-out hit a provider that cannot be asked whether it has it."""
+
+
 class Side(StrEnum):
     """Of a live conversation."""
 
@@ -79,6 +91,8 @@ class EventType(StrEnum):
     DETAILS_CHANGED = "details_changed"
     FROM_CONVERSATION = "from_conversation"
     """The ticket goes on where a live conversation ended."""
+    DELIVERY_FAILED = "delivery_failed"
+    """A reply has not reached the customer and will not by itself; `cause` says why."""
 
     QUEUED = "queued"
     CONNECTED = "connected"

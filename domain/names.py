@@ -27,6 +27,11 @@ WHISPERS_CHANNEL = "holdfast_whispers"
 text; see `store.feed.Whisper`."""
 
 
+def delivery_queue(outlet: str) -> str:
+    """The task queue of what goes out by `outlet`, like `xmpp-support@example.org`."""
+    return f"deliver-{outlet}"
+
+
 def ticket_workflow_id(ticket_id: UUID) -> str:
     return f"ticket/{ticket_id}"
 

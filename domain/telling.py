@@ -26,6 +26,8 @@ def tell(event: Event) -> str:
             return "Subject or tags changed."
         case EventType.FROM_CONVERSATION:
             return "Goes on from a live conversation."
+        case EventType.DELIVERY_FAILED:
+            return f"Message {event.of_seq} did not reach the customer."
         case _:
             return _tell_of_conversation(event)
 

@@ -23,6 +23,8 @@ class TicketState(ThreadState):
     status: TicketStatus
     priority: Priority
     agent_id: str | None = None
+    outlet: str | None = None
+    """By which replies go out; None where the customer's client comes for them."""
     created_at: datetime
     deadlines: Deadlines
     snoozed_until: datetime | None = None

@@ -104,6 +104,10 @@ class Ticket(Table):
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("customers.id"))
     channel: Mapped[str]
     channel_identity: Mapped[str | None]
+    outlet: Mapped[str | None]
+    """By which replies go out, like `xmpp-support@example.org`; None where they are fetched."""
+    awaits_reply: Mapped[bool] = mapped_column(default=False)
+    """Of channel xmpp alone: open, with a JID, and its newest public message is the customer's."""
     origin_platform_id: Mapped[str | None]
     is_bot_handoff: Mapped[bool]
     subject: Mapped[str]
@@ -231,6 +235,68 @@ class Presence(Table):
     process_id: Mapped[UUID] = mapped_column(ForeignKey("api_processes.id"), primary_key=True)
     person: Mapped[str] = mapped_column(primary_key=True)
     gone_at: Mapped[datetime | None]
+
+
+class Delivery(Table):
+    """A message on its way to one outside address. The outbox: see `store.deliveries`."""
+
+    __tablename__ = "deliveries"
+
+    thread_id: Mapped[UUID] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    outlet: Mapped[str]
+    address: Mapped[str]
+    external_id: Mapped[str | None]
+    """What the other side calls it, in receipts and errors."""
+    state: Mapped[str]
+    attempts: Mapped[int]
+    error: Mapped[str | None]
+    first_tried_at: Mapped[datetime | None]
+    changed_at: Mapped[datetime]
+    nudge_due_at: Mapped[datetime]
+    """When the relay should have its workflow look, if it is still pending by then."""
+
+
+class Lease(Table):
+    """Who alone may do something for now; it ends by itself."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    holder: Mapped[UUID]
+    until: Mapped[datetime]
+
+
+class XmppAccount(Table):
+    """How far the archive of an account has been read."""
+
+    __tablename__ = "xmpp_accounts"
+
+    bare_jid: Mapped[str] = mapped_column(primary_key=True)
+    archived_id: Mapped[str | None]
+    archived_at: Mapped[datetime | None]
+
+
+class XmppOrigin(Table):
+    """What a client called a stanza, for those that send it again after a reconnect."""
+
+    __tablename__ = "xmpp_origins"
+
+    bare_jid: Mapped[str] = mapped_column(primary_key=True)
+    origin_id: Mapped[str] = mapped_column(primary_key=True)
+    seen_at: Mapped[datetime]
+
+
+class XmppPresence(Table):
+    """What a customer's client last said of itself; it counts until `until`."""
+
+    __tablename__ = "xmpp_presences"
+
+    bare_jid: Mapped[str] = mapped_column(primary_key=True)
+    resource: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[str]
+    show: Mapped[str | None]
+    until: Mapped[datetime]
 
 
 class ServiceKey(Table):

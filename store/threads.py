@@ -22,7 +22,7 @@ before nudging, the row stays behind, and `overdue` returns it to the relay. A n
 data: a lost, doubled or late one costs a look, never an entry.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -120,6 +120,12 @@ async def find(session: AsyncSession, draft: Draft) -> Appended | None:
     if said != (draft.content, draft.author, draft.author_id, draft.visibility):
         raise IdempotencyKeyReused
     return Appended(row.id, row.thread_id, row.seq, row.created_at, created=False, nudge=False)
+
+
+async def known(session: AsyncSession, source: str, external_ids: Collection[str]) -> set[str]:
+    """Those of a sender's names that are in the log."""
+    rows = await session.scalars(_KNOWN, {"source": source, "external_ids": list(external_ids)})
+    return set(rows)
 
 
 async def append(session: AsyncSession, thread: Locked, draft: Draft) -> Appended:
@@ -296,6 +302,9 @@ _FIND = text(
     SELECT id, thread_id, seq, created_at, content, author, author_id, visibility FROM messages
     WHERE source = :source AND external_id = :external_id
     """
+)
+_KNOWN = text(
+    "SELECT external_id FROM messages WHERE source = :source AND external_id = ANY(:external_ids)"
 )
 _APPEND = text(
     """

@@ -1,6 +1,7 @@
 """Tickets: opening them, writing into them, and the lifecycle as their workflows decide it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
 from domain.deadlines import DeadlinePolicy, Deadlines, first_deadlines
+from domain.deliveries import goes_out
 from domain.errors import IdempotencyKeyReused, NothingToUpdate, TicketIsClosed, TicketNotFound
 from domain.events import Event
 from domain.ids import TicketRef, new_id
@@ -19,9 +21,11 @@ from domain.models import (
     Priority,
     ThreadKind,
     TicketStatus,
+    Visibility,
 )
 from domain.ticket_life import TicketState
-from store import threads
+from store import deliveries, threads
+from store.deliveries import Destination
 from store.tables import Customer, Thread, Ticket
 from store.threads import Appended, Draft, Locked
 
@@ -34,6 +38,7 @@ class NewTicket:
     priority: Priority = Priority.MEDIUM
     tags: tuple[str, ...] = ()
     channel_identity: str | None = None
+    outlet: str | None = None
     origin_platform_id: str | None = None
     is_bot_handoff: bool = False
     follow_up_of: UUID | None = None
@@ -60,6 +65,8 @@ class Written:
 
     ticket_id: UUID
     entry: Appended
+    goes_out: bool = False
+    """Somebody outside waits for it."""
 
 
 async def open_ticket(
@@ -76,25 +83,9 @@ async def open_ticket(
     if now is None:
         raise RuntimeError("the database has no clock")
     thread = await threads.create(session, new_id(), ThreadKind.TICKET)
-    session.add(
-        Ticket(
-            id=thread.id,
-            customer_id=new.customer_id,
-            channel=new.channel,
-            channel_identity=new.channel_identity,
-            origin_platform_id=new.origin_platform_id,
-            is_bot_handoff=new.is_bot_handoff,
-            subject=new.subject,
-            tags=list(new.tags),
-            status=TicketStatus.NEW,
-            priority=new.priority,
-            deadlines=deadlines_json(first_deadlines(policy, new.priority, now)),
-            breached=False,
-            version=0,
-            follow_up_of=new.follow_up_of,
-            created_at=now,
-        )
-    )
+    ticket = _new_row(thread.id, new, policy, now)
+    _note_whose_turn(ticket, first)
+    session.add(ticket)
     await session.flush()
     return Written(thread.id, await threads.append(session, thread, first))
 
@@ -115,8 +106,11 @@ async def write(
         return Written(known.thread_id, known)
     if row.thread.open:
         entry = await threads.append(session, row.locked, draft)
-        _show_newest(row.thread, entry)
-        return Written(row.ticket.id, entry)
+        sent_out = await _send_out(session, row.ticket, entry, draft)
+        if entry.created:
+            _show_newest(row.thread, entry)
+            _note_whose_turn(row.ticket, draft)
+        return Written(row.ticket.id, entry, goes_out=sent_out)
     if draft.author is not AuthorKind.CUSTOMER:
         raise TicketIsClosed
     follows = Ticket.follow_up_of == row.ticket.id
@@ -189,6 +183,7 @@ def state_of(ticket: Ticket) -> TicketState:
             "status": ticket.status,
             "priority": ticket.priority,
             "agent_id": ticket.assigned_agent_id,
+            "outlet": ticket.outlet,
             "created_at": ticket.created_at,
             "deadlines": ticket.deadlines,
             "snoozed_until": ticket.snoozed_until,
@@ -222,6 +217,7 @@ async def record(
             breached=state.breached,
             version=state.version,
             last_cause=state.last_cause,
+            **_UNASKED_FOR if state.status is TicketStatus.CLOSED else {},
         )
         # The activity works on rows, not on loaded objects.
         .execution_options(synchronize_session=False)
@@ -231,6 +227,37 @@ async def record(
     if state.status is TicketStatus.CLOSED:
         await threads.close(session, thread.id)
     return thread
+
+
+def _new_row(ticket_id: UUID, new: NewTicket, policy: DeadlinePolicy, now: datetime) -> Ticket:
+    return Ticket(
+        id=ticket_id,
+        customer_id=new.customer_id,
+        channel=new.channel,
+        channel_identity=new.channel_identity,
+        outlet=new.outlet,
+        origin_platform_id=new.origin_platform_id,
+        is_bot_handoff=new.is_bot_handoff,
+        subject=new.subject,
+        tags=list(new.tags),
+        status=TicketStatus.NEW,
+        priority=new.priority,
+        deadlines=deadlines_json(first_deadlines(policy, new.priority, now)),
+        breached=False,
+        version=0,
+        follow_up_of=new.follow_up_of,
+        created_at=now,
+    )
+
+
+async def _send_out(session: AsyncSession, ticket: Ticket, entry: Appended, draft: Draft) -> bool:
+    """Put a reply into the outbox. Its workflow sends it when it hears of the message."""
+    outward = entry.created and goes_out(draft.author, draft.visibility)
+    if not (outward and ticket.outlet and ticket.channel_identity):
+        return False
+    to = Destination(ticket.outlet, ticket.channel_identity)
+    await deliveries.create(session, ticket.id, entry.seq, to)
+    return True
 
 
 async def _lock(session: AsyncSession, ticket_id: UUID) -> tuple[Ticket, Locked]:
@@ -247,10 +274,16 @@ def _locked(thread: Thread) -> Locked:
 
 def _show_newest(thread: Thread, entry: Appended) -> None:
     """What the database has just made of the row, without asking for it again."""
-    if entry.created:
-        set_committed_value(thread, "last_seq", entry.seq)
-        set_committed_value(thread, "updated_at", entry.created_at)
-        set_committed_value(thread, "last_message_at", entry.created_at)
+    set_committed_value(thread, "last_seq", entry.seq)
+    set_committed_value(thread, "updated_at", entry.created_at)
+    set_committed_value(thread, "last_message_at", entry.created_at)
+
+
+def _note_whose_turn(ticket: Ticket, draft: Draft) -> None:
+    """Nothing is written unless it changes, nor of channels where nobody asks for it."""
+    is_asked_for = ticket.channel == Channel.XMPP and ticket.channel_identity is not None
+    if is_asked_for and draft.visibility is Visibility.PUBLIC:
+        ticket.awaits_reply = draft.author is AuthorKind.CUSTOMER
 
 
 async def _continues(session: AsyncSession, ticket_id: UUID, earlier_id: UUID) -> bool:
@@ -271,6 +304,7 @@ async def _follow_up(
         priority=Priority(closed.priority),
         tags=tuple(closed.tags),
         channel_identity=closed.channel_identity,
+        outlet=closed.outlet,
         origin_platform_id=closed.origin_platform_id,
         follow_up_of=closed.id,
     )
@@ -282,6 +316,7 @@ def deadlines_json(deadlines: Deadlines) -> dict[str, Any]:
     return {kind: deadline.model_dump(mode="json") for kind, deadline in deadlines.items()}
 
 
+_UNASKED_FOR = {"awaits_reply": False}
 # Built once: to build a statement takes longer than to run it.
 _FIND = {
     (by_id, lock): statement.with_for_update(of=(Thread, Ticket), key_share=True)

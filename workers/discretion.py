@@ -21,6 +21,8 @@ class _Discreet(ActivityInboundInterceptor):
     async def execute_activity(self, call: ExecuteActivityInput) -> object:
         try:
             return await self.next.execute_activity(call)
+        except ApplicationError:
+            raise
         except HoldfastError as error:
             raise ApplicationError(str(error), type=type(error).__name__) from None
         except Exception as error:

@@ -9,7 +9,7 @@ from sqlalchemy import exc
 
 from domain.errors import HoldfastError
 from domain.models import ThreadRef
-from store import engine_state, threads
+from store import deliveries, engine_state, threads
 from store.database import Database
 from workflows.engine import Engine
 
@@ -48,10 +48,11 @@ class Relay:
             await self._engine.check()
             async with self._database.begin() as session:
                 behind = await threads.overdue(session, _BATCH)
+                behind += await deliveries.overdue(session, _BATCH)
             if behind:
                 log.info("relay_nudges", threads=len(behind))
             await self._nudge_all(behind)
-            full = len(behind) == _BATCH
+            full = len(behind) >= _BATCH
 
     async def _restore_workflows(self) -> None:
         """Give every open thread whose workflow is gone a new one.

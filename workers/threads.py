@@ -13,11 +13,11 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.conversations import ConversationActivities
+from activities.deliveries import UnsentDeliveries
 from activities.tickets import TicketActivities
 from domain import names
 from domain.conversation_life import ConversationPolicy
 from domain.deadlines import DeadlinePolicy
-from domain.errors import EngineUnavailable
 from holdfast.settings import Settings
 from store.conversations import Rules
 from store.database import Database
@@ -30,8 +30,8 @@ from workers.garbage import leave_the_start_alone
 from workers.housekeeping import keep_house, show_life
 from workers.relay import Relay
 from workers.signals import ended
+from workers.temporal import reach_temporal, work_until
 from workflows import ticket
-from workflows.connection import connect
 from workflows.conversation import ConversationWorkflow
 from workflows.engine import Engine
 from workflows.ticket import TicketWorkflow
@@ -51,6 +51,8 @@ class Policies:
     tickets: DeadlinePolicy
     chat: ConversationPolicy
     agent_capacity: int = 3
+    delivery_patience: timedelta = timedelta(hours=24)
+    unserved_after: timedelta = timedelta(minutes=15)
     assigns: bool = False
     """Whether conversations are given to agents, or wait to be accepted."""
 
@@ -60,7 +62,8 @@ class Policies:
             settings.deadline_policy(),
             settings.conversation_policy(),
             settings.agent_capacity,
-            settings.assignment == "auto",
+            settings.delivery_patience,
+            assigns=settings.assignment == "auto",
         )
 
     def rules(self) -> Rules:
@@ -74,8 +77,9 @@ def make_worker(
     *,
     task_queue: str = names.TASK_QUEUE_THREADS,
 ) -> Worker:
-    tickets = TicketActivities(database, policies.tickets)
+    tickets = TicketActivities(database, policies.tickets, policies.unserved_after)
     conversations = ConversationActivities(database, policies.chat, policies.rules())
+    unsent = UnsentDeliveries(database, policies.delivery_patience)
     return Worker(
         client,
         task_queue=task_queue,
@@ -85,6 +89,7 @@ def make_worker(
             tickets.advance_ticket,
             conversations.load_conversation,
             conversations.advance_conversation,
+            unsent.give_up_unsent,
         ],
         interceptors=[DiscreetFailures()],
         max_cached_workflows=_WORKFLOWS_IN_MEMORY,
@@ -122,7 +127,7 @@ async def run(settings: Settings) -> None:
 @asynccontextmanager
 async def working(database: Database, policies: Policies) -> AsyncIterator[None]:
     """Everything that a worker process does, as long as the block lasts."""
-    client = await _reach_temporal()
+    client = await reach_temporal()
     engine = Engine(client)
     stop = asyncio.Event()
     # Should one of them fail, so does the process: it is started again, and nobody has to guess
@@ -151,43 +156,4 @@ async def working(database: Database, policies: Policies) -> AsyncIterator[None]
 async def _work(
     client: Client, database: Database, policies: Policies, stop: asyncio.Event
 ) -> None:
-    """Until `stop`: run a worker, and a new one whenever Temporal has been away.
-
-    One that has lost Temporal asks for work again ever more seldom, in the end every 12 seconds,
-    and nothing can wake it before.
-    """
-    engine = Engine(client)
-    while not stop.is_set():
-        async with make_worker(client, database, policies):
-            found = asyncio.create_task(_lost_and_found(engine))
-            over = asyncio.create_task(stop.wait())
-            await asyncio.wait([found, over], return_when=asyncio.FIRST_COMPLETED)
-            for task in (found, over):
-                task.cancel()
-
-
-async def _lost_and_found(engine: Engine) -> None:
-    """Return when Temporal is back after it was away."""
-    lost = False
-    while True:
-        try:
-            await engine.check()
-        except EngineUnavailable:
-            lost = True
-        else:
-            if lost:
-                log.info("worker_begins_anew")
-                return
-        await asyncio.sleep(0.5)
-
-
-async def _reach_temporal() -> Client:
-    while True:
-        try:
-            client = await connect(lazy=False)
-            await Engine(client).add_search_attributes()
-        except (EngineUnavailable, RuntimeError):
-            log.warning("worker_waits_for_temporal")
-            await asyncio.sleep(1)
-        else:
-            return client
+    await work_until(stop, Engine(client), lambda: make_worker(client, database, policies))

@@ -114,8 +114,16 @@ class Engine:
                 nudger.cancel()
             await asyncio.gather(*nudgers, return_exceptions=True)
 
-    def nudge_soon(self, thread: ThreadRef, facts: Facts | None = None) -> None:
-        """Nudge without making anybody wait. Should it be lost, the relay makes up for it."""
+    def nudge_soon(
+        self, thread: ThreadRef, facts: Facts | None = None, *, at_once: bool = False
+    ) -> None:
+        """Nudge without making anybody wait. Should it be lost, the relay makes up for it.
+
+        Busy threads wait for their turn, unless somebody outside waits for it: `at_once`.
+        """
+        if at_once:
+            self._line_up(thread, facts)
+            return
         loop = asyncio.get_running_loop()
         turn = self._pace.next_turn(thread.id, loop.time())
         if turn is not None:

@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.alarms import AlarmClock
     from workflows.attributes import Attribute
+    from workflows.outbox import Outbox
 
 _NOT_THERE = [NotFound.__name__, *(kind.__name__ for kind in NotFound.__subclasses__())]
 _TRIES = 3
@@ -72,6 +73,10 @@ class Book(ABC, Generic[State, Policy, Order]):
     def attributes(self, state: State) -> Iterator[Attribute]:
         """By what operators find it."""
 
+    def outlet(self, _state: State) -> str | None:
+        """By which replies go out, if they do."""
+        return None
+
     @abstractmethod
     async def load(self) -> Loaded[State, Policy]:
         """Read where the thread stands."""
@@ -95,13 +100,22 @@ class Life(Generic[State, Policy, Order]):
         self._thread_id = thread_id
         self._book = book
         self._clock = clock
+        self._outbox = Outbox(thread_id)
         self._loaded: Loaded[State, Policy] | None = None
         self._nudged = False
         # The loop and the updates all read, decide and write: one at a time.
         self._turn = asyncio.Lock()
 
     async def live(self, start: object) -> None:
-        """Until the thread has ended. `start` is what the workflow was started with."""
+        """Until the thread has ended, and all of it has gone out. `start` is what the workflow
+        was started with."""
+        sending = asyncio.create_task(self._outbox.run())
+        try:
+            await self._live(start)
+        finally:
+            sending.cancel()
+
+    async def _live(self, start: object) -> None:
         try:
             await self._catch_up()
         except ActivityError as error:
@@ -109,12 +123,18 @@ class Life(Generic[State, Policy, Order]):
                 return
             raise
         while self._heads or not self._state.ended:
-            if workflow.info().is_continue_as_new_suggested():
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                workflow.continue_as_new(start)
+            await self._begin_anew_if_long(start)
             await workflow.wait_condition(self._has_work)
             await self._catch_up()
+        while self._outbox.busy:
+            await self._begin_anew_if_long(start)
+            await workflow.wait_condition(lambda: not self._outbox.busy or _is_long())
         await workflow.wait_condition(workflow.all_handlers_finished)
+
+    async def _begin_anew_if_long(self, start: object) -> None:
+        if _is_long():
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            workflow.continue_as_new(start)
 
     def nudge(self) -> None:
         """Something may have been written: look."""
@@ -173,11 +193,7 @@ class Life(Generic[State, Policy, Order]):
 
     def _has_work(self) -> bool:
         return (
-            self._nudged
-            or self._clock.rang
-            or bool(self._heads)
-            or self._state.ended
-            or workflow.info().is_continue_as_new_suggested()
+            self._nudged or self._clock.rang or bool(self._heads) or self._state.ended or _is_long()
         )
 
     def _obey(self, order: Order) -> Decision[State]:
@@ -190,6 +206,9 @@ class Life(Generic[State, Policy, Order]):
     async def _load(self) -> None:
         self._loaded = await self._book.load()
         self._take(self._loaded.state)
+        self._outbox.unserved_after = self._loaded.unserved_after
+        if self._loaded.undelivered:
+            self._outbox.send(self._book.outlet(self._state))
 
     async def _catch_up(self) -> None:
         """Handle all that was written and all that is due.
@@ -200,7 +219,7 @@ class Life(Generic[State, Policy, Order]):
         async with self._turn:
             self._nudged = False
             await (self._advance() if self._loaded else self._load())
-        while not workflow.info().is_continue_as_new_suggested() and await self._step():
+        while not _is_long() and await self._step():
             pass
         self._set_clock()
 
@@ -229,6 +248,7 @@ class Life(Generic[State, Policy, Order]):
         heads = known.heads
         decision = self._book.hear(known.state, heads, workflow.now(), known.policy)
         await self._advance(decision, cursor=heads[-1].seq)
+        self._outbox.hear(heads, self._book.outlet(self._state))
 
     async def _advance(
         self,
@@ -288,6 +308,11 @@ class Life(Generic[State, Policy, Order]):
     def _set_clock(self) -> None:
         coming = self._book.alarms(self._state, self._known.policy)
         self._clock.set(coming[0] if coming else None)
+
+
+def _is_long() -> bool:
+    """Whether the history has grown so long that a new run should go on."""
+    return workflow.info().is_continue_as_new_suggested()
 
 
 def _refused(refusal: HoldfastError) -> ApplicationError:

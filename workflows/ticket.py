@@ -47,6 +47,9 @@ class TicketBook(Book[TicketState, DeadlinePolicy, ChangeTicket]):
     def attributes(self, state: TicketState) -> Iterator[Attribute]:
         return attributes.of_ticket(state)
 
+    def outlet(self, state: TicketState) -> str | None:
+        return state.outlet
+
     async def load(self) -> Loaded[TicketState, DeadlinePolicy]:
         return await workflow.execute_local_activity_method(
             TicketActivities.load_ticket,

@@ -1,9 +1,13 @@
 """Schemas: made once, made at once, and never made older."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from psycopg import AsyncConnection, sql
+from sqlalchemy import create_engine, make_url
 
 from domain.errors import DatabaseUnavailable, NewerDatabase
 from holdfast.embedded.postgres import EmbeddedPostgres
@@ -58,6 +62,62 @@ async def test_revisions_of_another_cluster_are_forgotten(empty: str) -> None:
         assert await cursor.fetchone() == (0,)
 
 
+async def test_tickets_that_waited_for_an_answer_before_0003_wait_after_it(empty: str) -> None:
+    _upgrade_to(empty, "0002")
+    async with await AsyncConnection.connect(empty) as connection:
+        await connection.execute(
+            "INSERT INTO customers (id, created_at) VALUES (gen_random_uuid(), now())"
+        )
+        for subject, channel, status, jid, log in (
+            ("asked", "xmpp", "open", "a@b", "customer"),
+            ("noted", "xmpp", "resolved", "a@b", "customer agent/private system"),
+            ("asked again", "xmpp", "open", "a@b", "customer agent customer"),
+            ("answered", "xmpp", "open", "a@b", "customer agent"),
+            ("closed", "xmpp", "closed", "a@b", "customer"),
+            ("nameless", "xmpp", "open", None, "customer"),
+            ("web", "web", "open", "a@b", "customer"),
+        ):
+            ticket = {"subject": subject, "channel": channel, "status": status, "jid": jid}
+            await connection.execute(_OLD_TICKET, ticket | {"log": log.split()})
+    migrate.upgrade(empty)
+    async with await AsyncConnection.connect(empty) as connection:
+        found = await connection.execute("SELECT subject FROM tickets WHERE awaits_reply")
+        waiting = {row[0] for row in await found.fetchall()}
+    assert waiting == {"asked", "noted", "asked again"}
+
+
 def test_no_server_is_unavailable() -> None:
     with pytest.raises(DatabaseUnavailable):
         migrate.status("postgresql://postgres@127.0.0.1:1/nothing")
+
+
+def _upgrade_to(dsn: str, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    engine = create_engine(make_url(dsn).set(drivername="postgresql+psycopg"))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+
+
+_OLD_TICKET = """
+WITH thread AS (
+    INSERT INTO threads (id, kind, nudge_due_at, last_message_at, updated_at, revision)
+    VALUES (gen_random_uuid(), 'ticket', now(), now(), now(), 0) RETURNING id
+), ticket AS (
+    INSERT INTO tickets (
+        id, customer_id, channel, channel_identity, is_bot_handoff, subject, tags, status,
+        priority, deadlines, breached, version, created_at
+    )
+    SELECT thread.id, customers.id, %(channel)s, %(jid)s, false, %(subject)s, '{}', %(status)s,
+        'medium', '{}', false, 1, now()
+    FROM thread, customers
+)
+INSERT INTO messages (
+    thread_id, seq, id, author, visibility, content, content_type, metadata, attachments, created_at
+)
+SELECT thread.id, seq, gen_random_uuid(), split_part(entry, '/', 1),
+    coalesce(nullif(split_part(entry, '/', 2), ''), 'public'), 'text', 'text', '{}', '[]', now()
+FROM thread, unnest(%(log)s::text[]) WITH ORDINALITY AS log (entry, seq)
+"""

@@ -95,6 +95,7 @@ class TestCommands:
         afters = [event["after"] for event in chain]
         assert befores == ["new", *afters[:-1]]
 
+    @pytest.mark.alone
     async def test_commands_are_carried_out_while_somebody_floods_the_ticket(
         self, desk: Desk
     ) -> None:
