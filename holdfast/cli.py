@@ -83,6 +83,17 @@ def worker() -> None:
 
 
 @app.command()
+def bridge() -> None:
+    """Run a bridge process: the XMPP account of the settings, in turn with other bridges."""
+    settings = _complete_settings()
+    without_extras(redis=False)
+    from holdfast.xmpp import Xmpp
+    from workers.bridge import run
+
+    _run_quickly(run(settings, Xmpp.of(settings)))
+
+
+@app.command()
 def migrate() -> None:
     """Bring the database to the schema of this version."""
     from store.migrate import upgrade

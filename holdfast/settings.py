@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from channels.jids import InvalidJid, bare_jid, domain_name
 from domain.conversation_life import ConversationPolicy
 from domain.deadlines import DeadlinePolicy
 from domain.models import Priority
@@ -84,8 +85,17 @@ def _origin(value: str) -> str:
     return value.rstrip("/")
 
 
+def _domains(value: object) -> frozenset[str]:
+    spelled = value.split(",") if isinstance(value, str) else value
+    try:
+        return frozenset(domain_name(each.strip()) for each in spelled)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        raise ValueError("must be domains, with commas: example.org,example.com") from None
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Ports = Annotated[tuple[int, ...], NoDecode, PlainValidator(_ports)]
+Domains = Annotated[frozenset[str], NoDecode, PlainValidator(_domains)]
 RoleOfGroup = Annotated[dict[str, Role], NoDecode, PlainValidator(_roles)]
 PerMinute = Annotated[int, Field(ge=1)]
 
@@ -281,6 +291,68 @@ class Settings(BaseSettings):
         description="Lets admins fill the queue with samples, by `POST /api/admin/seed`.",
     )
 
+    xmpp_username: str | None = Field(
+        None,
+        validation_alias="XMPP_USERNAME",
+        description="The account that people write to is `XMPP_USERNAME@XMPP_SERVER`; with it, "
+        "`holdfast up` runs the bridge.",
+    )
+    xmpp_server: str | None = Field(
+        None, validation_alias="XMPP_SERVER", description="The account's domain."
+    )
+    xmpp_password: SecretStr | None = Field(
+        None,
+        validation_alias="XMPP_PASSWORD",
+        description="The account's password; of a component, its secret.",
+    )
+    xmpp_host: str | None = Field(
+        None,
+        validation_alias="XMPP_HOST",
+        description="Where the server is, if not at `XMPP_SERVER`.",
+    )
+    xmpp_port: Port | None = Field(
+        None,
+        validation_alias="XMPP_PORT",
+        description="Its port: 5222, with `XMPP_TLS=direct` 5223, of a component 5347.",
+    )
+    xmpp_tls: Literal["starttls", "direct", "none"] = Field(
+        "starttls",
+        validation_alias="XMPP_TLS",
+        description="How the stream is encrypted; `none` only on this machine.",
+    )
+    xmpp_ca_file: Path | None = Field(
+        None,
+        validation_alias="XMPP_CA_FILE",
+        description="Certificates to trust besides the system's, as PEM.",
+    )
+    xmpp_resource: str = Field(
+        "holdfast",
+        validation_alias="XMPP_RESOURCE",
+        description="The bridge's own resource. Two bridges of one account share it: it keeps "
+        "one that was thought dead from sending.",
+    )
+    xmpp_mode: Literal["account", "component"] = Field(
+        "account",
+        validation_alias="XMPP_MODE",
+        description="An account on any server, or an external component (XEP-0114) of your own.",
+    )
+    xmpp_allowed_domains: Domains = Field(
+        frozenset(),
+        validation_alias="XMPP_ALLOWED_DOMAINS",
+        description="Only people of these domains are heard: `example.org,example.com`; empty for "
+        "all.",
+    )
+    xmpp_blocked_domains: Domains = Field(
+        frozenset(),
+        validation_alias="XMPP_BLOCKED_DOMAINS",
+        description="People of these domains are not heard.",
+    )
+    delivery_patience: Duration = Field(
+        timedelta(hours=24),
+        validation_alias="DELIVERY_PATIENCE",
+        description="A reply that cannot be delivered is tried for so long; then agents are told.",
+    )
+
     rate_limit_caller: PerMinute = Field(
         1000,
         validation_alias="RATE_LIMIT_CALLER",
@@ -328,6 +400,29 @@ class Settings(BaseSettings):
         if self.oidc_issuer and not self.oidc_audience:
             raise ValueError("OIDC_ISSUER is set, so OIDC_AUDIENCE must be set too")
         return self
+
+    @model_validator(mode="after")
+    def _know_whole_account(self) -> Self:
+        parts = (self.xmpp_username, self.xmpp_server, self.xmpp_password)
+        if any(parts) and not all(parts):
+            raise ValueError("XMPP_USERNAME, XMPP_SERVER and XMPP_PASSWORD are set together")
+        try:
+            _ = self.xmpp_jid
+        except InvalidJid:
+            raise ValueError("XMPP_USERNAME@XMPP_SERVER is no JID") from None
+        return self
+
+    @property
+    def xmpp_jid(self) -> str | None:
+        """The bare JID that people write to; None without a bridge."""
+        if self.xmpp_username is None or self.xmpp_server is None:
+            return None
+        return bare_jid(f"{self.xmpp_username}@{self.xmpp_server}")
+
+    @property
+    def xmpp_outlet(self) -> str | None:
+        """The outlet of tickets that are answered by the bridge."""
+        return None if self.xmpp_jid is None else f"xmpp-{self.xmpp_jid}"
 
     @property
     def dsn(self) -> str:

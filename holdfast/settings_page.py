@@ -52,6 +52,8 @@ def _spelled(default: object) -> str:
             return ""
         case timedelta():
             return f"`{format_duration(default)}`"
+        case frozenset() if not default:
+            return "none"
         case tuple():
             return f"`{','.join(map(str, default))}`"
         case dict():

@@ -77,6 +77,8 @@ class _House:
             postgres = None
             database_url = settings.database_url.get_secret_value()
             jwt_secret = signing_secret(settings).get_secret_value()
+        if settings.xmpp_jid is not None:
+            _check_account(settings)
         temporal = None
         if not cluster.is_configured():
             temporal = EmbeddedTemporal(
@@ -113,6 +115,8 @@ class _House:
         key = await first_key(self.database_url, self.folder) if self.postgres else None
         await supervisor.start(self._program("api"), self._program("worker"))
         await until_ready(self.settings, supervisor.failed)
+        if self.settings.xmpp_jid is not None:
+            await supervisor.start(self._program("bridge"))
         tell(
             welcome(
                 api=self.stack.api,
@@ -134,6 +138,14 @@ class _House:
             environment["TEMPORAL_ADDRESS"] = self.temporal.address
         argv = [sys.executable, "-m", "holdfast", name]
         return Program(Command(name=name, argv=argv, environment=environment))
+
+
+def _check_account(settings: Settings) -> None:
+    """Say what is wrong with it before anything is started. Raises InvalidAccount."""
+    # Imported here: without an account, nothing of XMPP is needed.
+    from holdfast.xmpp import Xmpp
+
+    Xmpp.of(settings)
 
 
 @contextmanager

@@ -41,14 +41,16 @@ MAX_WHISPERS = 1_000
 class WhisperKind(StrEnum):
     TYPING = "typing"
     READ = "read"
+    DELIVERY = "delivery"
 
 
 @dataclass(frozen=True, slots=True)
 class Whisper:
     """Something that is told to those who listen to a thread, and kept by nobody.
 
-    Somebody has begun (`value` 1) or ceased (0) to type, or has read up to the seq `value`.
-    `sid` is the socket it came from, which needs not be told.
+    Somebody has begun (`value` 1) or ceased (0) to type, or has read up to the seq `value`; or
+    the message with that seq has come further on its way out. `sid` is the socket it came from,
+    which needs not be told; `-` for none.
     """
 
     thread: ThreadRef

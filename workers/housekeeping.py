@@ -1,22 +1,25 @@
 """Small chores of the database that nobody waits for."""
 
 import asyncio
+from datetime import timedelta
 
 import structlog
 from sqlalchemy import exc
 
-from store import command_texts, heartbeats, idempotency, ticket_lists
+from store import command_texts, heartbeats, idempotency, ticket_lists, xmpp
 from store.database import Database
 
 log = structlog.get_logger(__name__)
 
 _PAUSE = 30.0
+_SENT_AGAIN = timedelta(days=7)
+"""So long after a stanza a client that lost its connection may send it again."""
 
 
 async def keep_house(database: Database) -> None:
     """Until cancelled: fold the tallies, and forget answers that nobody will ask for again."""
     while True:
-        for chore in (_fold_tallies, _forget_answers, _forget_texts):
+        for chore in (_fold_tallies, _forget_answers, _forget_texts, _forget_people):
             try:
                 await chore(database)
             except exc.SQLAlchemyError as error:
@@ -39,6 +42,13 @@ async def _forget_answers(database: Database) -> None:
 async def _forget_texts(database: Database) -> None:
     async with database.begin() as session:
         await command_texts.forget_old(session)
+
+
+async def _forget_people(database: Database) -> None:
+    """Who was at their XMPP client, and what those called their stanzas."""
+    async with database.begin() as session:
+        await xmpp.forget_presences(session)
+        await xmpp.forget_origins(session, _SENT_AGAIN)
 
 
 async def show_life(database: Database) -> None:

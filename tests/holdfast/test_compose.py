@@ -23,6 +23,8 @@ OF_IMAGE = {
     "holdfast": OURS | TEMPORALS,
 }
 """The variables that each image reads."""
+XMPPS = {each for each in OURS if each.startswith("XMPP_")} - {"XMPP_CA_FILE", "XMPP_RESOURCE"}
+"""A file has to be mounted too, and the resource is nobody's choice here."""
 
 TEXT = (ROOT / "docker-compose.yml").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
@@ -37,7 +39,14 @@ def test_every_variable_is_a_real_setting(name: str) -> None:
 
 def test_asks_for_the_secret_and_has_no_other_unknowns() -> None:
     asked = re.findall(r"\$\{(\w+)(:?[-?])", TEXT)
-    assert set(asked) == {("JWT_SECRET", ":?"), ("POSTGRES_PASSWORD", ":-")}
+    optional = {"POSTGRES_PASSWORD"} | XMPPS
+    assert set(asked) == {("JWT_SECRET", ":?"), *((name, ":-") for name in optional)}
+
+
+@pytest.mark.parametrize("name", ["api", "worker", "bridge"])
+def test_whoever_sets_xmpp_in_dotenv_sets_it_for_all(name: str) -> None:
+    told = SERVICES[name]["environment"]
+    assert {each for each in told if each.startswith("XMPP_")} == XMPPS
 
 
 def test_everything_that_answers_has_a_health_check() -> None:

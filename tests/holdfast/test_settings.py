@@ -115,6 +115,11 @@ class TestRefusing:
         assert "hunter2" not in repr(settings)
 
 
+def test_page_says_none_where_nothing_is_set() -> None:
+    row = next(line for line in settings_page().splitlines() if "XMPP_BLOCKED_DOMAINS" in line)
+    assert row.split(" | ")[1] == "none"
+
+
 def test_page_is_up_to_date() -> None:
     """`python -m holdfast.settings_page > docs/settings.md` writes it anew."""
     assert (ROOT / "docs" / "settings.md").read_text() == settings_page()

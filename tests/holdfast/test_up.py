@@ -164,3 +164,16 @@ def test_stops_all_of_it_within_seconds(tmp_path: Path, number: signal.Signals) 
     for name in ("HOLDFAST_PORT", "HOLDFAST_TEMPORAL_PORT", "HOLDFAST_TEMPORAL_UI_PORT"):
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", int(up.house.settings[name])))
+
+
+def test_impossible_account_is_said_before_anything_starts(tmp_path: Path) -> None:
+    refused = House.in_folder(tmp_path).run(
+        "up",
+        XMPP_USERNAME="support",
+        XMPP_SERVER="example.org",
+        XMPP_PASSWORD="secret",
+        XMPP_TLS="none",
+    )
+    assert refused.returncode == 1
+    assert "XMPP_TLS=none" in refused.stderr
+    assert "Starting" not in refused.stdout

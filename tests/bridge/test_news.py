@@ -1,0 +1,154 @@
+"""Presence and typing, from people's clients to the agents, by a real server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from bridge.account import Account
+from bridge.policy import Policy
+from bridge.stanzas import Received, Seen, Typing
+from store import xmpp
+from store.database import Database
+from store.feed import Watch, Whisper, WhisperKind
+from store.postgres_feed import PostgresFeed
+from store.xmpp import PresenceOfJid
+from tests.bridge.working import Desk
+from tests.bridge.xmpp_user import XmppUser
+
+COMPOSING = "<composing xmlns='http://jabber.org/protocol/chatstates'/>"
+PAUSED = "<paused xmlns='http://jabber.org/protocol/chatstates'/>"
+
+
+@pytest.fixture
+def desk(database: Database, support: Account) -> Desk:
+    return Desk(database, support)
+
+
+@asynccontextmanager
+async def overheard(database: Database) -> AsyncIterator[Watch]:
+    """What an api process hears, from the moment at which it hears at all."""
+    feed = PostgresFeed(database)
+    with feed.watch() as watch:
+        async with feed.running():
+            # It says so when it listens, by a reset.
+            await asyncio.wait_for(watch.changes(), 10)
+            yield watch
+
+
+async def next_typing(watch: Watch) -> Whisper:
+    async with asyncio.timeout(10):
+        while True:
+            for whisper in (await watch.changes()).whispers:
+                if whisper.kind is WhisperKind.TYPING:
+                    return whisper
+
+
+async def shown(desk: Desk, jid: str) -> list[tuple[str, str, str | None]]:
+    async with desk.database.begin() as session:
+        known = await xmpp.presences(session, jid)
+    return [(each.resource, each.status, each.show) for each in known]
+
+
+async def until_shown(desk: Desk, jid: str, *expected: tuple[str, str, str | None]) -> None:
+    async with asyncio.timeout(10):
+        while await shown(desk, jid) != list(expected):
+            await asyncio.sleep(0.02)
+
+
+class TestTyping:
+    async def test_agents_see_that_a_customer_writes(self, desk: Desk, alice: Account) -> None:
+        async with (
+            overheard(desk.database) as watch,
+            desk.working(),
+            XmppUser.online(alice) as person,
+        ):
+            person.say(desk.account.bare_jid, "hello")
+            await desk.until_said("hello")
+            (row,) = await desk.tickets()
+            for state, value in ((COMPOSING, 1), (PAUSED, 0)):
+                person.send(desk.account.bare_jid, state)
+                whisper = await next_typing(watch)
+                assert whisper.thread.id == row.ticket.id
+                assert (whisper.by_customer, whisper.value) == (True, value)
+
+    async def test_who_has_no_ticket_writes_to_nobody(self, desk: Desk, alice: Account) -> None:
+        async with desk.working(), XmppUser.online(alice) as person:
+            person.send(desk.account.bare_jid, COMPOSING)
+            person.say(desk.account.bare_jid, "hello")
+            await desk.until_said("hello")
+
+
+class TestPresence:
+    async def test_agents_see_each_device(self, desk: Desk, alice: Account) -> None:
+        async with (
+            desk.working(),
+            XmppUser.online(alice, resource="desk") as computer,
+            XmppUser.online(alice, resource="phone") as phone,
+        ):
+            computer.show(to=desk.account.bare_jid)
+            phone.show("away", to=desk.account.bare_jid)
+            await until_shown(
+                desk,
+                alice.bare_jid,
+                ("desk", "available", None),
+                ("phone", "available", "away"),
+            )
+            computer.show("dnd", to=desk.account.bare_jid)
+            await until_shown(
+                desk, alice.bare_jid, ("desk", "available", "dnd"), ("phone", "available", "away")
+            )
+
+    async def test_who_leaves_is_seen_to_leave(self, desk: Desk, alice: Account) -> None:
+        async with desk.working():
+            async with XmppUser.online(alice) as person:
+                person.show(to=desk.account.bare_jid)
+                await until_shown(desk, alice.bare_jid, ("phone", "available", None))
+            await until_shown(desk, alice.bare_jid, ("phone", "unavailable", None))
+
+    async def test_who_asks_to_see_support_is_seen(self, desk: Desk, alice: Account) -> None:
+        """Support asks back, and whoever agrees need not say it to us again."""
+        async with desk.working(), XmppUser.online(alice) as person:
+            person.subscribe(desk.account.bare_jid)
+            await until_shown(desk, alice.bare_jid, ("phone", "available", None))
+            person.show("xa")
+            await until_shown(desk, alice.bare_jid, ("phone", "available", "xa"))
+
+    async def test_who_has_no_client_left_is_gone_with_all_of_them(self, desk: Desk) -> None:
+        jid = "ada@example.org"
+        for resource in ("desk", "phone"):
+            await desk.news.take(Seen(f"{jid}/{resource}", available=True))
+        await desk.news.take(Seen(jid, available=False))
+        assert await shown(desk, jid) == [
+            ("desk", "unavailable", None),
+            ("phone", "unavailable", None),
+        ]
+        assert not desk.news._here
+
+    async def test_nobody_is_renewed_once_the_stream_is_lost(self, desk: Desk) -> None:
+        jid = "ada@example.org"
+        await desk.news.take(Seen(f"{jid}/phone", available=True))
+        assert desk.news._here
+        desk.news.disconnected()
+        assert not desk.news._here
+        # Until the server says otherwise, agents may believe what was true a moment ago.
+        assert await shown(desk, jid) == [("phone", "available", None)]
+
+    async def test_thousands_are_renewed(self, desk: Desk) -> None:
+        many = [PresenceOfJid(f"u{n}@example.org", "phone", "available", None) for n in range(1000)]
+        await desk.news._say_again(many)
+        for each in (many[0], many[-1]):
+            assert await shown(desk, each.bare_jid) == [("phone", "available", None)]
+
+
+class TestStrangers:
+    @pytest.mark.parametrize("jid", ["ada@example.net/phone", "example.org", ""])
+    async def test_nothing_of_theirs_is_noted(
+        self, database: Database, support: Account, jid: str
+    ) -> None:
+        desk = Desk(database, support, Policy(support.bare_jid, blocked_domains={"example.net"}))
+        for news in (Seen(jid, available=True), Typing(jid, composing=True), Received(jid, "1")):
+            await desk.news.take(news)
+        assert not desk.news._here
+        assert await shown(desk, "ada@example.net") == []

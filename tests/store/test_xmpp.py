@@ -1,0 +1,20 @@
+"""What is kept of people who write over XMPP, however odd their clients are."""
+
+import random
+
+from store import xmpp
+from store.database import Database
+
+JID = "jo@example.com"
+
+
+def incompressible(length: int) -> str:
+    """PostgreSQL packs repeated letters before it asks whether they fit into an index."""
+    return "".join(chr(random.Random(n).randrange(0x1F300, 0x1F600)) for n in range(length))
+
+
+async def test_origin_id_may_be_of_any_length(database: Database) -> None:
+    long = incompressible(5_000)
+    for origin_id, is_new in ((long, True), (long, False), (long + "x", True), ("short", True)):
+        async with database.begin() as session:
+            assert await xmpp.is_new(session, JID, origin_id) is is_new
