@@ -41,6 +41,8 @@ async def examine(settings: Settings) -> list[Finding]:
         Finding("settings", "can be read"),
         await _look("stack", lambda: _stack(settings)),
     ]
+    if settings.xmpp_jid is not None:
+        findings.append(await _look("xmpp", lambda: _xmpp(settings)))
     try:
         settings = reach_stack(settings)
     except SetupError as error:
@@ -77,6 +79,13 @@ async def _stack(settings: Settings) -> str:
         return f"`holdfast up` runs on {folder.path} (process {stack.up.pid})"
     check_free(settings.host, settings.ports, "HOLDFAST_PORT")
     return f"no `holdfast up` on {folder.path}; port {settings.ports[0]} is free"
+
+
+async def _xmpp(settings: Settings) -> str:
+    # Imported here: without an account, nothing of XMPP is needed.
+    from holdfast.xmpp_look import look_at
+
+    return await look_at(settings)
 
 
 async def _secret(settings: Settings) -> str:
