@@ -20,6 +20,10 @@ from api import (
     health,
     ticket_list,
     tickets,
+    xmpp_presence,
+    xmpp_responses,
+    xmpp_tickets,
+    xmpp_webhooks,
 )
 from api.auth import Authenticator
 from api.config import ApiConfig
@@ -38,6 +42,10 @@ _FAMILIES = (
     chat_agents.router,
     chat_desk.router,
     chat_admin.router,
+    xmpp_webhooks.router,
+    xmpp_responses.router,
+    xmpp_tickets.router,
+    xmpp_presence.router,
     health.router,
     actuator.router,
     docs.router,
@@ -62,6 +70,15 @@ _TAGS = [
     },
     {"name": "Live chat: agents", "description": "The queue, and the conversations out of it."},
     {"name": "Live chat: administration", "description": "How much agents take. For admins."},
+    {
+        "name": "XMPP: webhooks and polling",
+        "description": "For a client that brings what people write over XMPP, and fetches what "
+        "they are answered. By a service key with scope `xmpp`.",
+    },
+    {
+        "name": "XMPP: tickets",
+        "description": "Tickets of a JID, for back ends and for customers with a token.",
+    },
     {"name": "Health", "description": "Whether the service runs and can do work. No token."},
 ]
 

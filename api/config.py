@@ -67,5 +67,7 @@ class ApiConfig(BaseModel):
     demo: bool = False
     sockets_per_visitor: int = Field(default=10, gt=0)
     sockets_per_address: int = Field(default=10_000, gt=0)
+    xmpp_outlet: str | None = None
+    """By which replies go to XMPP, like `xmpp-support@example.org`; None: they are fetched."""
     redis_url: str | None = None
     """Where several API processes count together; without it, each counts for itself."""

@@ -43,6 +43,9 @@ _DATABASE_OUTAGES = (
 )
 """Refused and broken connections, an exhausted pool, a lock not given in time."""
 
+_PROGRAM_LIMITS = "54"
+"""The class of PostgreSQL's errors that only a smaller request gets past."""
+
 _RETRY_AFTER = {
     "headers": {
         "Retry-After": {"description": "In seconds.", "schema": {"type": "integer"}},
@@ -98,6 +101,9 @@ def answer(error: Exception, malformed: int = 422) -> JSONResponse:
             return _known(errors.PayloadTooLarge())
         case HTTPException():
             return _Answer({"detail": error.detail}, error.status_code, headers=error.headers)
+    if _is_too_long(error):
+        too_long = errors.TooLongToKeep()
+        return _Answer({"detail": str(too_long), "code": too_long.code}, malformed)
     if isinstance(error, _DATABASE_OUTAGES) or _lost_connection(error):
         log.warning("database_failed", exc_info=error)
         return _known(errors.DatabaseUnavailable())
@@ -153,6 +159,13 @@ def _malformed(faults: list[dict[str, Any]], status: int) -> JSONResponse:
 
 def _lost_connection(error: Exception) -> bool:
     return isinstance(error, exc.DBAPIError) and error.connection_invalidated
+
+
+def _is_too_long(error: Exception) -> bool:
+    """Of several texts that are indexed together each may be short enough, and all too long."""
+    cause = error.orig if isinstance(error, exc.DBAPIError) else error
+    state = cause.sqlstate if isinstance(cause, psycopg.Error) else None
+    return state is not None and state.startswith(_PROGRAM_LIMITS)
 
 
 def _faults(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -24,11 +24,15 @@ class Services:
     limits: RateLimits
     readiness: Probe
 
-    async def count_message(self, caller: Principal) -> None:
-        """Raises TooManyRequests for a customer who writes faster than people do."""
-        if caller.is_customer:
+    async def count_message(self, caller: Principal, on_behalf_of: str | None = None) -> None:
+        """Raises TooManyRequests for a customer who writes faster than people do.
+
+        `on_behalf_of` names the customer whose message somebody else brings.
+        """
+        who = caller.key if caller.is_customer else on_behalf_of
+        if who is not None:
             limit = RateLimitItemPerSecond(self.config.rate_limit_messages, 10, "messages")
-            (await self.limits.count(limit, caller.key)).require()
+            (await self.limits.count(limit, who)).require()
 
 
 async def _services(request: Request) -> Services:

@@ -22,6 +22,7 @@ import structlog
 from limits import RateLimitItemPerMinute
 from starlette.types import ASGIApp
 
+from api.delivery_news import DeliveryNews
 from api.presence import Presence
 from api.queue_board import QueueBoard
 from api.queue_source import QueueSource
@@ -42,7 +43,7 @@ from api.streams import Streams
 from domain.errors import InsufficientPermissions, NotAuthenticated, TooManyRequests
 from domain.principals import Principal, Role
 from store.attendance import Person
-from store.feed import Feed, Watch
+from store.feed import Feed, Watch, WhisperKind
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +82,7 @@ class Sockets:
         self._seats = Seats(config.sockets_per_visitor, config.sockets_per_address)
         self._server = SocketServer(self, config.frontend_url, config.sockets_per_address)
         self._streams = Streams(DatabaseSources(database), self._server)
+        self._delivery_news = DeliveryNews(database, self._streams)
         self._board = QueueBoard(QueueSource(database).read, self._server)
         self.presence = Presence(database, services.engine.nudge_soon)
         self._clients: dict[str, Client] = {}
@@ -211,6 +213,10 @@ class Sockets:
         while True:
             changes = await watch.changes()
             for whisper in changes.whispers:
+                if whisper.kind is WhisperKind.DELIVERY:
+                    if self._streams.has_listeners(whisper.thread):
+                        self._tasks.start(self._delivery_news.tell(whisper))
+                    continue
                 event, payload = event_of(whisper)
                 self._streams.relay(whisper.thread, event, payload, besides=whisper.sid)
             if changes.threads or changes.reset:

@@ -271,6 +271,16 @@ class Streams:
             others = [sid for sid in stream.members if sid != besides]
             self._outlet.send(event, payload, others)
 
+    def tell_staff(self, topic: Topic, event: str, payload: Mapping[str, Any]) -> None:
+        """The same, for staff alone."""
+        stream = self._streams.get(topic)
+        if stream is not None:
+            staff = [sid for sid, who in stream.members.items() if who is Audience.STAFF]
+            self._outlet.send(event, payload, staff)
+
+    def has_listeners(self, topic: Topic) -> bool:
+        return topic in self._streams
+
     async def follow(self, watch: Watch) -> None:
         """Send what changes, forever. What cannot be read at the moment is tried again."""
         async with asyncio.TaskGroup() as pumps:

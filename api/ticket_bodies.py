@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
+from channels.jids import InvalidJid, bare_jid
 from domain.models import AuthorKind, Channel, Priority, TicketStatus, Visibility
 from domain.text import (
     EmailText,
@@ -90,9 +91,21 @@ class CreateTicket(BaseModel):
     metadata: Metadata = Field(default_factory=dict)
     attachments: Attachments = Field(default_factory=list)
 
+    @model_validator(mode="after")
+    def _xmpp_knows_people_by_jid(self) -> "CreateTicket":
+        named = self.customer.channel_identity or self.source.origin_platform_id
+        if self.source.channel is Channel.XMPP and named is not None:
+            try:
+                self.customer.channel_identity = bare_jid(named)
+            except InvalidJid as error:
+                raise ValueError(f"channel_identity: {error}") from None
+        return self
+
     @property
     def identities(self) -> tuple[str, ...]:
         """By what the customer is known on the channel."""
+        if self.source.channel is Channel.XMPP:
+            return (self.customer.channel_identity,) if self.customer.channel_identity else ()
         named = (self.customer.channel_identity, self.source.origin_platform_id)
         return tuple(dict.fromkeys(name for name in named if name is not None))
 

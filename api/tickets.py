@@ -14,7 +14,7 @@ from api.ownership import author_of, meet_customer, require_access, require_agen
 from api.routes import Routes
 from api.services import ServicesDep
 from api.ticket_bodies import AddMessage, CreateTicket, UpdateTicket
-from api.ticket_timelines import shown_ticket
+from api.ticket_timelines import progress_of, shown_ticket
 from api.views import (
     AssignedView,
     TicketStatusView,
@@ -33,7 +33,7 @@ from domain.errors import (
 )
 from domain.ids import TicketRef, parse_ticket_ref
 from domain.life import ProcessView
-from domain.models import AuthorKind, ThreadKind, ThreadRef, TicketStatus
+from domain.models import AuthorKind, Channel, ThreadKind, ThreadRef, TicketStatus
 from domain.principals import Principal, Role, Scope
 from domain.text import IdText
 from domain.ticket_life import Assign, ChangeTicket, Command
@@ -79,7 +79,7 @@ async def create_ticket(
         view = await shown_ticket(session, row, internal=not caller.is_customer)
         response = await once.answer(session, 201, view)
     facts = NewTicketFacts(view.number, body.source.channel, body.priority)
-    _nudge(services, written, facts)
+    nudge(services, written, facts)
     return response
 
 
@@ -166,7 +166,7 @@ async def add_message(
             row = await tickets.find(session, written.ticket_id)
         view = await shown_ticket(session, row, internal=not caller.is_customer)
         response = await once.answer(session, 200, view)
-    _nudge(services, written)
+    nudge(services, written)
     return response
 
 
@@ -189,9 +189,10 @@ async def list_messages(
         entries = await reading.entries(
             session, row.ticket.id, after_seq=after_seq, limit=limit, private=not caller.is_customer
         )
-    if caller.is_customer:
-        entries = [for_customers(entry) for entry in entries]
-    return [timeline_entry(entry) for entry in entries]
+        if caller.is_customer:
+            return [timeline_entry(for_customers(entry)) for entry in entries]
+        progress = await progress_of(session, row, entries)
+    return [timeline_entry(entry, progress.get(entry.seq)) for entry in entries]
 
 
 @router.get(
@@ -263,6 +264,7 @@ async def _open(
         priority=body.priority,
         tags=tuple(body.tags),
         channel_identity=body.customer.channel_identity,
+        outlet=services.config.xmpp_outlet if body.source.channel is Channel.XMPP else None,
         origin_platform_id=body.source.origin_platform_id,
         is_bot_handoff=body.source.is_bot_handoff,
     )
@@ -303,9 +305,11 @@ async def _change(
         await services.engine.change_ticket(row.ticket.id, order, cause=uuid4().hex)
 
 
-def _nudge(services: ServicesDep, written: Written, facts: NewTicketFacts | None = None) -> None:
+def nudge(services: ServicesDep, written: Written, facts: NewTicketFacts | None = None) -> None:
+    """After the commit. `facts` of a ticket that was opened just now."""
     if written.entry.nudge:
-        services.engine.nudge_soon(_thread(written.ticket_id), facts)
+        thread = _thread(written.ticket_id)
+        services.engine.nudge_soon(thread, facts, at_once=written.goes_out)
 
 
 def _thread(ticket_id: UUID) -> ThreadRef:

@@ -1,7 +1,8 @@
 """Tickets as seed 004 shows them, to staff and to customers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -9,11 +10,29 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from domain.deadlines import Deadlines
 from domain.ids import customer_id_text, message_id_text, ticket_id_text
-from domain.models import AuthorKind, Channel, Priority, TicketStatus, Visibility
+from domain.models import (
+    AuthorKind,
+    Channel,
+    DeliveryState,
+    Priority,
+    TicketStatus,
+    Visibility,
+)
+from domain.presence import Presence
+from store.deliveries import Progress
 from store.reading import Entry
 from store.tickets import TicketRow
 
 _DEADLINES = TypeAdapter(Deadlines)
+
+
+class DeliveryView(BaseModel):
+    """How far a reply has come on its way to the customer's address."""
+
+    state: DeliveryState
+    attempts: int
+    error: str | None = Field(description="Why it has not arrived, or not yet.")
+    at: datetime = Field(description="Since when.")
 
 
 class TimelineEntry(BaseModel):
@@ -31,6 +50,9 @@ class TimelineEntry(BaseModel):
     attachments: list[dict[str, Any]]
     metadata: dict[str, Any]
     event: dict[str, Any] | None = Field(description="What happened, of a system event.")
+    delivery: DeliveryView | None = Field(
+        description="For staff, of a reply that goes out to where the customer is."
+    )
 
 
 class SourceView(BaseModel):
@@ -44,6 +66,9 @@ class CustomerOfTicket(BaseModel):
     name: str | None
     primary_email: str | None
     channel_identity: str | None
+    presence: Presence | None = Field(
+        description="Of an XMPP ticket, for staff: of the customer's clients the most available."
+    )
 
 
 class TicketView(BaseModel):
@@ -117,7 +142,13 @@ class CustomerView(BaseModel):
     created_at: datetime
 
 
-def timeline_entry(entry: Entry) -> TimelineEntry:
+def delivery_view(progress: Progress) -> DeliveryView:
+    return DeliveryView(
+        state=progress.state, attempts=progress.attempts, error=progress.error, at=progress.at
+    )
+
+
+def timeline_entry(entry: Entry, progress: Progress | None = None) -> TimelineEntry:
     return TimelineEntry.model_construct(
         message_id=message_id_text(entry.id),
         seq=entry.seq,
@@ -131,10 +162,18 @@ def timeline_entry(entry: Entry) -> TimelineEntry:
         attachments=entry.attachments,
         metadata=entry.metadata,
         event=entry.event,
+        delivery=delivery_view(progress) if progress else None,
     )
 
 
-def ticket_view(row: TicketRow, timeline: Iterable[Entry], *, internal: bool) -> TicketView:
+def ticket_view(
+    row: TicketRow,
+    timeline: Iterable[Entry],
+    *,
+    internal: bool,
+    presence: Presence | None = None,
+    progress: Mapping[int, Progress] = MappingProxyType({}),
+) -> TicketView:
     """`internal`: also what customers need not know, which is how we keep our promises."""
     ticket, thread, customer = row.ticket, row.thread, row.customer
     return TicketView(
@@ -156,6 +195,7 @@ def ticket_view(row: TicketRow, timeline: Iterable[Entry], *, internal: bool) ->
             name=customer.name,
             primary_email=customer.email,
             channel_identity=ticket.channel_identity,
+            presence=presence,
         ),
         subject=ticket.subject,
         snoozed_until=ticket.snoozed_until if internal else None,
@@ -164,7 +204,7 @@ def ticket_view(row: TicketRow, timeline: Iterable[Entry], *, internal: bool) ->
         follow_up_of=ticket_id_text(ticket.follow_up_of) if ticket.follow_up_of else None,
         conversation_id=ticket.conversation_id,
         last_seq=thread.last_seq,
-        timeline=[timeline_entry(entry) for entry in timeline],
+        timeline=[timeline_entry(entry, progress.get(entry.seq)) for entry in timeline],
     )
 
 

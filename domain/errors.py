@@ -55,6 +55,11 @@ class InvalidRequest(HoldfastError):
     sentence = "The request makes no sense."
 
 
+class TooLongToKeep(InvalidRequest):
+    code = "too_large"
+    sentence = "A name or an id in the request is longer than can be kept. Make it shorter."
+
+
 class NothingToUpdate(InvalidRequest):
     code = "nothing_to_update"
     sentence = "No updates provided"

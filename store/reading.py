@@ -79,6 +79,11 @@ async def newest_entries(
     return {row.thread_id: [Entry(*row)] for row in await session.execute(query)}
 
 
+async def count_public(session: AsyncSession, thread_id: UUID) -> int:
+    """How many public messages there are, system events aside."""
+    return await session.scalar(_COUNT_PUBLIC, {"thread_id": thread_id}) or 0
+
+
 async def newest_event(
     session: AsyncSession, thread_id: UUID, kind: EventType
 ) -> dict[str, Any] | None:
@@ -112,6 +117,11 @@ _WHOLE_LOG = (
 )
 _PUBLIC = _MESSAGES.visibility == Visibility.PUBLIC
 _NO_EVENT = _MESSAGES.event.is_(null())
+_COUNT_PUBLIC = (
+    select(func.count())
+    .select_from(_MESSAGES.thread_id.table)
+    .where(_MESSAGES.thread_id == bindparam("thread_id"), _PUBLIC, _NO_EVENT)
+)
 _LOG = {
     (True, True): _WHOLE_LOG,
     (False, True): _WHOLE_LOG.where(_PUBLIC),

@@ -24,9 +24,12 @@ class TicketFilter:
     """
 
     status: TicketStatus | None = None
+    statuses: frozenset[TicketStatus] | None = None
+    """Any of these."""
     assigned_agent_id: str | None = None
     priority: Priority | None = None
     channel: Channel | None = None
+    channel_identity: str | None = None
     tag: str | None = None
     customer_id: UUID | None = None
     q: str | None = None
@@ -66,6 +69,7 @@ async def count(session: AsyncSession, wanted: TicketFilter) -> int:
     """How many tickets there are; from the tallies where they can tell, by counting elsewhere."""
     by_tally = TicketFilter(
         status=wanted.status,
+        statuses=wanted.statuses,
         assigned_agent_id=wanted.assigned_agent_id,
         priority=wanted.priority,
         channel=wanted.channel,
@@ -83,6 +87,8 @@ async def count(session: AsyncSession, wanted: TicketFilter) -> int:
     ):
         if value is not None:
             query = query.where(column == value)
+    if wanted.statuses is not None:
+        query = query.where(TicketTally.status.in_(wanted.statuses))
     return int(await session.scalar(query) or 0)
 
 
@@ -98,11 +104,14 @@ def _conditions(wanted: TicketFilter) -> Sequence[ColumnElement[bool]]:
         (Ticket.assigned_agent_id, wanted.assigned_agent_id),
         (Ticket.priority, wanted.priority),
         (Ticket.channel, wanted.channel),
+        (Ticket.channel_identity, wanted.channel_identity),
         (Ticket.customer_id, wanted.customer_id),
         (Ticket.breached, wanted.breached),
     ):
         if value is not None:
             found.append(column == value)
+    if wanted.statuses is not None:
+        found.append(Ticket.status.in_(wanted.statuses))
     if wanted.tag is not None:
         found.append(Ticket.tags.contains([wanted.tag]))
     if wanted.snoozed is not None:

@@ -55,6 +55,7 @@ def api_config(settings: Settings) -> ApiConfig:
         demo=settings.demo,
         sockets_per_visitor=settings.sockets_per_visitor,
         sockets_per_address=settings.sockets_per_address,
+        xmpp_outlet=settings.xmpp_outlet,
         redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
     )
 

@@ -35,7 +35,9 @@ class PretendedEngine:
         self.works = True
         self.has_worker = True
 
-    def nudge_soon(self, thread: ThreadRef, facts: Facts | None = None) -> None:
+    def nudge_soon(
+        self, thread: ThreadRef, facts: Facts | None = None, *, at_once: bool = False
+    ) -> None:
         pass
 
     async def change_ticket(self, ticket_id: UUID, order: ChangeTicket, cause: str) -> None:
@@ -73,7 +75,9 @@ class JudgingEngine(PretendedEngine):
         """How many commands got here."""
         self.nudged: list[ThreadRef] = []
 
-    def nudge_soon(self, thread: ThreadRef, facts: Facts | None = None) -> None:
+    def nudge_soon(
+        self, thread: ThreadRef, facts: Facts | None = None, *, at_once: bool = False
+    ) -> None:
         self.nudged.append(thread)
 
     async def change_conversation(

@@ -29,8 +29,9 @@ class Endpoint:
             "ticket_id": f"tkt_{UNUSED_ID}",
             "customer_id": f"cust_{UNUSED_ID}",
             "conversation_id": str(UUID(UNUSED_ID)),
+            "jid": "nobody@example.com",
         }
-        return re.sub(r"\{(\w+)\}", lambda name: ids.get(name[1], "unknown"), self.path)
+        return re.sub(r"\{(\w+)(?::path)?\}", lambda name: ids.get(name[1], "unknown"), self.path)
 
 
 def endpoints(app: FastAPI) -> list[Endpoint]:

@@ -92,10 +92,33 @@ async def test_customers_may_not_steer(app: FastAPI) -> None:
             assert not _may(Role.VISITOR, endpoint), endpoint
 
 
-async def test_handoff_and_xmpp_keys_open_nothing_here(app: FastAPI) -> None:
+async def test_handoff_keys_open_nothing_here(app: FastAPI) -> None:
     for endpoint in endpoints(app):
         if isinstance(endpoint.rule, Members):
-            assert not endpoint.rule.scopes & {Scope.HANDOFF, Scope.XMPP}, endpoint
+            assert Scope.HANDOFF not in endpoint.rule.scopes, endpoint
+
+
+async def test_xmpp_keys_open_the_xmpp_families_alone(app: FastAPI) -> None:
+    for endpoint in endpoints(app):
+        if isinstance(endpoint.rule, Members):
+            of_xmpp = endpoint.path.startswith("/api/v1/")
+            assert (endpoint.rule.scopes == {Scope.XMPP}) is of_xmpp, endpoint
+            assert (Scope.XMPP in endpoint.rule.scopes) is of_xmpp, endpoint
+
+
+async def test_customers_have_the_xmpp_tickets_alone(app: FastAPI) -> None:
+    open_to_them = {
+        str(each)
+        for each in endpoints(app)
+        if each.path.startswith("/api/v1/") and _may(Role.CUSTOMER, each)
+    }
+    assert open_to_them == {
+        "POST /api/v1/xmpp/tickets",
+        "GET /api/v1/xmpp/tickets",
+        "POST /api/v1/xmpp/tickets/{ticket_id}/messages",
+        "GET /api/v1/xmpp/tickets/{ticket_id}/sync",
+        "POST /api/v1/xmpp/presence",
+    }
 
 
 def test_openapi_says_where_a_token_is_needed(app: FastAPI) -> None:

@@ -71,6 +71,17 @@ class TestAnswer:
         assert told.status_code == 503
         assert b"database" in bytes(told.body)
 
+    @pytest.mark.parametrize(
+        "error", [psycopg.errors.ProgramLimitExceeded(), psycopg.errors.StatementTooComplex()]
+    )
+    @pytest.mark.parametrize("malformed", [400, 422])
+    def test_what_the_database_cannot_hold_is_the_senders_fault(
+        self, error: psycopg.Error, malformed: int
+    ) -> None:
+        told = answer(exc.OperationalError("INSERT", {}, error), malformed)
+        assert told.status_code == malformed
+        assert json.loads(bytes(told.body))["code"] == "too_large"
+
     def test_a_fault_of_ours_says_nothing(self) -> None:
         told = answer(exc.DataError("SELECT secret", {}, Exception("secret")))
         assert told.status_code == 500

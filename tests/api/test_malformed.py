@@ -91,7 +91,12 @@ async def ids(client: httpx.AsyncClient, database: Database) -> dict[str, str]:
     ticket = await client.post(
         "/api/tickets/create",
         headers=as_(Role.ADMIN),
-        json={"subject": "Help", "initial_message": "Hello", "customer": {"name": "Jane"}},
+        json={
+            "source": {"channel": "xmpp"},
+            "subject": "Help",
+            "initial_message": "Hello",
+            "customer": {"name": "Jane", "channel_identity": SAMPLE_TEXT},
+        },
     )
     assert ticket.status_code == 201
     body = ticket.json()
@@ -103,6 +108,7 @@ async def ids(client: httpx.AsyncClient, database: Database) -> dict[str, str]:
         "ticket_id": body["ticket_id"],
         "customer_id": body["customer"]["internal_id"],
         "agent_id": SAMPLE_TEXT,
+        "jid": SAMPLE_TEXT,
         "conversation_id": desks["conversationId"],
         "own_conversation_id": visitors["conversationId"],
     }

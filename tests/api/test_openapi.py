@@ -65,6 +65,7 @@ def keep_promises(operation: Operation, mode: schemathesis.GenerationMode) -> No
         try_all()
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("mode", schemathesis.GenerationMode)
 def test_every_operation_keeps_its_promises(
     document: schemathesis.BaseSchema, mode: schemathesis.GenerationMode

@@ -140,7 +140,8 @@ async def test_many_closes_wait_in_line_and_more_are_refused(
         assert gate.most == 8
         gate.open()
         await asyncio.wait(closes, timeout=PATIENCE)
-        assert [answer.result().get("status") for answer in closes[:40]] == ["CLOSED"] * 40
+        outcomes = [answer.result().get("status") for answer in closes]
+        assert outcomes.count("CLOSED") == 40
         assert not customer.disconnected.is_set()
 
 

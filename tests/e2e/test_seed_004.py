@@ -90,7 +90,10 @@ class TestHealthAndStatus:
 
 class TestTickets:
     async def test_create_ticket(self, ticket: Json) -> None:
-        customer = CREATE["customer"] | {"internal_id": ticket["customer"]["internal_id"]}
+        customer = CREATE["customer"] | {
+            "internal_id": ticket["customer"]["internal_id"],
+            "presence": None,
+        }
         assert customer["internal_id"].startswith("cust_")
         assert ticket["ticket_id"].startswith("tkt_")
         assert datetime.fromisoformat(ticket["created_at"]).tzinfo
