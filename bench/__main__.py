@@ -26,7 +26,7 @@ def main(
         Path, typer.Option("--results", help="Where the JSON goes.")
     ] = results.FOLDER,
 ) -> None:
-    """Measure Holdfast's figures and their floors, in one run of about seven minutes.
+    """Measure Holdfast's figures and their floors, in one run of about ten minutes.
 
     The table goes to stdout, what is being done to stderr. Ends with code 1 when a figure could
     not be measured; a figure that was missed is a result like any other.

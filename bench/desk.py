@@ -16,6 +16,7 @@ from bench.timing import Call, as_many_as_possible, now, side_by_side
 _LOOK_AGAIN = 0.01
 _PATIENCE = 120.0
 _BEHIND = "SELECT count(*) FROM threads WHERE handled_seq < last_seq"
+_UNSENT = "SELECT count(*) FROM deliveries WHERE state = 'pending'"
 _OPEN = "SELECT count(*) FROM threads WHERE open"
 _STORED = "SELECT count(*) FROM tickets"
 _MESSAGE = "I tried again this morning, and the payment page still stays blank after I log in."
@@ -92,17 +93,24 @@ class Desk:
 
     async def until_handled(self) -> None:
         """Return when every workflow has looked at all that was written: handled_seq = last_seq."""
-        patient_until = now() + _PATIENCE
-        while behind := await self._count(_BEHIND):
-            if now() > patient_until:
-                raise TookTooLong(f"{behind} threads were not handled within {_PATIENCE:.0f} s")
-            await asyncio.sleep(_LOOK_AGAIN)
+        await self._until_none(_BEHIND, "threads were not handled")
+
+    async def until_sent(self) -> None:
+        """Return when no reply is on its way to an outside address any more."""
+        await self._until_none(_UNSENT, "replies were not sent")
 
     async def tickets_open(self) -> int:
         return await self._count(_OPEN)
 
     async def tickets_stored(self) -> int:
         return await self._count(_STORED)
+
+    async def _until_none(self, query: str, what: str) -> None:
+        patient_until = now() + _PATIENCE
+        while left := await self._count(query):
+            if now() > patient_until:
+                raise TookTooLong(f"{left} {what} within {_PATIENCE:.0f} s")
+            await asyncio.sleep(_LOOK_AGAIN)
 
     async def _count(self, query: str) -> int:
         row = await (await self._database.execute(query)).fetchone()

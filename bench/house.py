@@ -54,6 +54,14 @@ class House:
         """Another agent's."""
         return _agent_token(self.jwt_secret, agent_id)
 
+    def environment(self) -> dict[str, str]:
+        """For one more process of the stack."""
+        return _environment(self.folder) | {
+            "DATABASE_URL": self.database_url,
+            "JWT_SECRET": self.jwt_secret,
+            "TEMPORAL_ADDRESS": self.temporal_address,
+        }
+
     def dsn_of(self, database: str) -> str:
         """Another database on the same server."""
         return make_url(self.database_url).set(database=database).render_as_string(False)
@@ -81,7 +89,7 @@ async def running_house(folder: Path) -> AsyncIterator[House]:
     command = Command(
         name="holdfast up",
         argv=[sys.executable, "-m", "holdfast", "up"],
-        environment=_environment(folder, settings.ports[0]),
+        environment=_environment(folder) | _listening(settings),
         output=folder / "up.log",
         grace=30,
     )
@@ -100,12 +108,7 @@ async def fresh_api(house: House) -> AsyncIterator[tuple[str, psutil.Process]]:
     command = Command(
         name="api",
         argv=[sys.executable, "-m", "holdfast", "api"],
-        environment=_environment(house.folder, settings.ports[0])
-        | {
-            "DATABASE_URL": house.database_url,
-            "JWT_SECRET": house.jwt_secret,
-            "TEMPORAL_ADDRESS": house.temporal_address,
-        },
+        environment=house.environment() | _listening(settings),
         output=house.folder / "fresh-api.log",
     )
     async with Program(command, ready) as program:
@@ -149,7 +152,12 @@ def _agent_token(secret: str, agent_id: str) -> str:
     )
 
 
-def _environment(folder: Path, port: int) -> dict[str, str]:
+def _listening(settings: Settings) -> dict[str, str]:
+    """Where the API is to be."""
+    return {"HOLDFAST_HOST": settings.host, "HOLDFAST_PORT": str(settings.ports[0])}
+
+
+def _environment(folder: Path) -> dict[str, str]:
     """Ours without any setting of Holdfast or Temporal, so that defaults are measured."""
     ours = {variable(name) for name in Settings.model_fields}
     kept = {
@@ -160,8 +168,6 @@ def _environment(folder: Path, port: int) -> dict[str, str]:
     return kept | {
         "PYTHONPATH": str(ROOT),
         "HOLDFAST_DATA": str(_data(folder).path),
-        "HOLDFAST_HOST": HOST,
-        "HOLDFAST_PORT": str(port),
         "HOLDFAST_TEMPORAL_PORT": str(free_port()),
         "HOLDFAST_TEMPORAL_UI_PORT": str(free_port()),
         **dict.fromkeys(_LIMITS, str(_UNLIMITED)),

@@ -15,12 +15,14 @@ from bench.figures import (
     rooms,
     streaming,
     visitors,
+    xmpp_hearing,
+    xmpp_replying,
 )
 from bench.figures.growth import Growth
 from bench.rig import Rig
 from bench.rows import Row
 
-FIGURES = range(1, 13)
+FIGURES = range(1, 15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ def plan(rig: Rig, only: Iterable[int]) -> list[Step]:
         Step(3, "post -> socket, beside floor B", lambda: streaming.measure(rig)),
         Step(9, "a visitor's post -> agent, beside floor B", lambda: chat_posting.measure(rig)),
         Step(10, "a visitor's socket -> agent, beside floor F", lambda: chat_sending.measure(rig)),
+        Step(13, "a stanza -> agent's socket, beside floor G", lambda: xmpp_hearing.measure(rig)),
+        Step(14, "a reply -> person's stanza, beside floor G", lambda: xmpp_replying.measure(rig)),
         Step(4, "lifecycle updates, beside floor C", lambda: lifecycle.measure(rig)),
         Step(12, "accepts, beside floor C", lambda: accepting.measure(rig)),
         Step(1, "messages handled, beside floor C", lambda: messages.measure(rig)),

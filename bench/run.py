@@ -16,6 +16,7 @@ from bench.plan import Step, plan
 from bench.rig import set_up
 from bench.rows import Row
 from bench.sizes import Sizes
+from holdfast.errors import SetupError
 
 Tell = Callable[[str], None]
 _FILES = 8_192
@@ -44,7 +45,7 @@ async def _measure(step: Step) -> list[Row]:
     rows: list[Row] = []
     try:
         rows = await step.measure()
-    except* (CannotMeasure, OSError, TemporalError) as failures:
+    except* (CannotMeasure, OSError, SetupError, TemporalError) as failures:
         rows = [_failed(step, failures)]
     return rows
 
@@ -52,7 +53,7 @@ async def _measure(step: Step) -> list[Row]:
 def _failed(step: Step, failures: BaseException) -> Row:
     """Of callers that failed together, the first tells enough."""
     first = _first(failures)
-    why = str(first) or type(first).__name__
+    why = " ".join(str(first).split()) or type(first).__name__
     return Row(figure=str(step.figure), what=step.what, unit="", measured=None, note=why)
 
 
