@@ -1,7 +1,10 @@
 """What all tests share: one real PostgreSQL and one real Temporal server for the whole run."""
 
 import asyncio
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -15,6 +18,16 @@ from store import migrate
 from store.database import Database
 
 connect = AsyncConnection.connect
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Temporary folders apart from those of other runs: pytest shuts the folder that all share
+    with every run that begins, and PostgreSQL, which is not root, out of its data."""
+    if config.option.basetemp is None:
+        folder = Path(tempfile.mkdtemp(prefix="holdfast-tests-"))
+        config.option.basetemp = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def fresh_name() -> str:

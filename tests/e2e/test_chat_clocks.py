@@ -13,6 +13,8 @@ from tests.e2e.chatting import SETTINGS, bearer, connected, log_of, staff_token,
 from tests.e2e.logs import until_handled
 from tests.e2e.stack import Connection, Stack, until
 
+pytestmark = pytest.mark.alone
+
 ON_TIME = timedelta(seconds=1)
 CLOCKS = {"QUEUE_TIMEOUT": "14s", "AGENT_GRACE": "14s", "CHAT_IDLE_TIMEOUT": "20s"}
 """Longer than it takes to start everything again."""

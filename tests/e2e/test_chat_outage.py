@@ -3,9 +3,13 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.e2e.chatting import bearer, connected, log_of, staff_token, visit
 from tests.e2e.logs import until_handled
 from tests.e2e.stack import Stack, until
+
+pytestmark = pytest.mark.alone
 
 _AT_ONCE = 1
 """Seconds, where the engine's patience is ten."""

@@ -14,6 +14,8 @@ from tests.e2e.load import new_ticket, open_ticket, persist
 from tests.e2e.logs import until_handled
 from tests.e2e.stack import Connection, Stack, until
 
+pytestmark = pytest.mark.alone
+
 ON_TIME = 1.0
 """Seconds after its time in which a deadline fires."""
 BACK = 2.0

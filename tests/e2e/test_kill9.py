@@ -11,6 +11,8 @@ from tests.e2e.load import Load, Steward, open_ticket
 from tests.e2e.logs import check_kept, check_whole, read, until_handled
 from tests.e2e.stack import SERVERS, Stack
 
+pytestmark = pytest.mark.alone
+
 TICKETS = 20
 BEFORE, AFTER = 40, 80
 """Messages answered before a kill, and again after the stack has come back."""

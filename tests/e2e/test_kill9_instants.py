@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 
 import httpx
+import pytest
 
 from tests.e2e.load import open_ticket, persist
 from tests.e2e.logs import Log, check_whole, read, until_handled
 from tests.e2e.stack import Connection, Stack, until
+
+pytestmark = pytest.mark.alone
 
 RELAYED = 10.0
 """Seconds in which everything is handled once the stack is whole again."""

@@ -4,11 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
 
 from domain.ids import parse_ticket_ref
 from tests.e2e.load import open_ticket
 from tests.e2e.logs import check_whole, read, until_handled
 from tests.e2e.stack import Stack, until
+
+pytestmark = pytest.mark.alone
 
 
 async def test_every_open_ticket_gets_its_workflow_and_its_deadlines_back(stack: Stack) -> None:

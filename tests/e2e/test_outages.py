@@ -12,6 +12,8 @@ from tests.e2e.load import new_ticket, open_ticket
 from tests.e2e.logs import check_whole, read, until_handled
 from tests.e2e.stack import Stack, until
 
+pytestmark = pytest.mark.alone
+
 QUICK = 3.0
 """Seconds for what does not need the part that is away, on a busy machine."""
 NO_HANG = 12.0

@@ -12,6 +12,8 @@ from tests.e2e.load import Load, open_ticket
 from tests.e2e.logs import check_kept, check_whole, read, until_handled
 from tests.e2e.stack import SERVERS, Stack, until
 
+pytestmark = pytest.mark.alone
+
 SECONDS = 10.0
 
 
