@@ -8,7 +8,7 @@ Each connection is a fresh stream. What was said while there was none stands in 
 import asyncio
 import random
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 
 import structlog
 from sqlalchemy import exc
@@ -18,6 +18,7 @@ from bridge.component import Component
 from bridge.errors import InvalidAccount, LoginRefused, StreamConflict, StreamError
 from bridge.listener import Listener
 from bridge.outbound import XmppOutlet
+from bridge.stanzas import Incoming
 from bridge.stream import Stream
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,7 @@ class Bridge:
         self._reader = reader
         self._outlet = outlet
         self._failures = 0
+        """In a row: until a stanza was handled, or a connection has lasted for some seconds."""
         self.is_listening = False
         """Connected, and all that was said meanwhile is in the log."""
 
@@ -80,7 +82,6 @@ class Bridge:
             self._listener.disconnected()
 
     def _connected(self, stream: Stream | Component) -> None:
-        self._failures = 0
         self.is_listening = True
         log.info("bridge_connected", archive=stream.has_archive)
         for sentence in stream.shortcomings:
@@ -92,17 +93,32 @@ class Bridge:
         looking = asyncio.create_task(self._look_now_and_then(stream, turn))
         try:
             async for stanza in stream.incoming():
-                if stream.lost.done():
+                if stream.has_archive and stream.lost.done():
                     # What the archive still owes comes before what is left here.
                     break
                 async with turn:
-                    if not await self._listener.hear(stream, stanza):
-                        await self._catch_up(stream)
+                    await self._hear(stream, stanza)
+                self._failures = 0
         finally:
             looking.cancel()
-            with suppress(asyncio.CancelledError):
-                await looking
+            # Not `await looking` in a `suppress`, which would swallow that we shall end too.
+            await asyncio.gather(looking, return_exceptions=True)
         stream.raise_why_it_ended()
+
+    async def _hear(self, stream: Stream | Component, stanza: Incoming) -> None:
+        """Without an archive a stanza cannot be read again: then it waits here for the database,
+        and with it what follows."""
+        while True:
+            try:
+                if not await self._listener.hear(stream, stanza):
+                    await self._catch_up(stream)
+            except exc.SQLAlchemyError as error:
+                if stream.has_archive:
+                    raise
+                log.warning("stanza_waits", reason=_reason(error))
+                await asyncio.sleep(self._next_pause())
+            else:
+                return
 
     async def _look_now_and_then(self, stream: Stream | Component, turn: asyncio.Lock) -> None:
         """Whether the archive has what did not come by the stream. Ends the stream if it cannot
@@ -112,6 +128,7 @@ class Bridge:
             try:
                 async with turn:
                     await self._catch_up(stream)
+                    self._failures = 0
             except (StreamError, exc.SQLAlchemyError) as error:
                 stream.drop(_reason(error))
                 return

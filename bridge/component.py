@@ -24,10 +24,10 @@ from bridge.stanzas import Incoming, Outgoing
 
 log = structlog.get_logger(__name__)
 
-_ENOUGH = 1000
-"""Stanzas that wait, until no more are read from the connection."""
 _ROOM = 4000
-"""Besides them comes what was read with the last of them: up to 256 KiB."""
+_ENOUGH = 0.25
+"""How full the inbox may be until no more is read from the connection. Besides comes what was read
+with the last of it: up to 256 KiB."""
 _DEGRADED = (
     "degraded: a component has no archive. What is on its way when the connection breaks is lost, "
     "in both directions, and a reply may come twice."
@@ -81,7 +81,7 @@ class Component(Connection):
 
     async def incoming(self) -> AsyncIterator[Incoming]:
         async for stanza in super().incoming():
-            if self._held and len(self._inbox) < _ENOUGH // 2:
+            if self._held and self._inbox.fullness < _ENOUGH / 2:
                 self._hold(held=False)
             yield stanza
 
@@ -95,7 +95,7 @@ class Component(Connection):
 
     def _receive(self, stanza: Element) -> None:
         super()._receive(stanza)
-        if not self._held and len(self._inbox) >= _ENOUGH:
+        if not self._held and self._inbox.fullness >= _ENOUGH:
             # There is no archive to make up for what is left out, so the server has to wait.
             self._hold(held=True)
 

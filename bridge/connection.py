@@ -66,6 +66,9 @@ class Connection:
         self._asked: set[str] = set()
         """Whom we have asked to see their presence."""
         self._signs_of_life = 0
+        # It keeps the last presence that was sent to each person, from whatever address they have
+        # made up, for as long as the client lives.
+        client.del_filter("out", client.roster._save_last_status)
         client.add_filter("in", self._take)
         client.add_event_handler("disconnected", self._disconnected)
 

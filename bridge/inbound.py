@@ -8,6 +8,7 @@ not matter which of them brings it first, nor how often.
 import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,10 @@ from workflows.engine import Engine, NewTicketFacts
 
 _FILE = "Sent a file."
 """What stands in the log for a file without a word."""
+_SENT_AGAIN = timedelta(days=1)
+"""After that the same words under the same name are new: clients that count from 1 say "hello" as
+the first thing of each day."""
+_REFUSED_AGAIN = timedelta(days=7)
 
 
 class Inbound:
@@ -77,14 +82,16 @@ class Inbound:
         said to a person once, that one is too long once for each."""
         of_what = refusal if refusal is Refusal.ENCRYPTED else f"{refusal}/{said.stanza_id}"
         async with self._database.begin() as session:
-            return await xmpp.is_new(session, bare_jid(said.from_jid), f"holdfast:{of_what}")
+            return await xmpp.is_new(
+                session, bare_jid(said.from_jid), f"holdfast:{of_what}", _REFUSED_AGAIN
+            )
 
     async def _write(self, session: AsyncSession, jid: str, said: Said) -> Heard | None:
         """None for what is in the log, and for what a client sends again under its own id, as it
         does when it lost its connection and does not know what was taken."""
         if said.stanza_id and await threads.known(session, self._source, [said.stanza_id]):
             return None
-        if said.origin_id and not await xmpp.is_new(session, jid, _name_of(said)):
+        if said.origin_id and not await xmpp.is_new(session, jid, _name_of(said), _SENT_AGAIN):
             return None
         metadata = await self._metadata(session, jid, said)
         first: Heard | None = None

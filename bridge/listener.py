@@ -1,7 +1,7 @@
 """What an account hears, of whatever kind, given to whoever it concerns."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import structlog
 from sqlalchemy import exc
@@ -26,7 +26,9 @@ from domain.errors import IdempotencyKeyReused
 
 log = structlog.get_logger(__name__)
 
-_PASSING = frozenset({"08", "25", "40", "42", "53", "55", "57", "58", "XX"})
+_OWN_FAULTS = frozenset({"21", "22", "23", "54"})
+"""Classes of SQLSTATE that tell of what was to be written: too many rows, data that is none,
+broken rules, and limits exceeded (PostgreSQL, appendix A)."""
 _ANSWERS = {
     Refusal.ENCRYPTED: "Sorry, we cannot read encrypted messages. Please write without encryption.",
     Refusal.TOO_LONG: "Sorry, this message is too long for us. Please send it as a file.",
@@ -58,18 +60,13 @@ class Listener:
 
     async def say(self, stream: Stream | Component, said: Said) -> None:
         """Take a message, and tell its sender that we have it. Safe to do twice."""
-        with _stepping_over("message_not_taken", said.stanza_id):
-            outcome = await self._inbound.take(said)
-            if isinstance(outcome, Refusal):
-                await self._refuse(stream, said, outcome)
-            else:
-                # Who sends it again has not got the first receipt.
-                stream.acknowledge(said)
+        take = partial(self._take, stream, said)
+        await _stepping_over("message_not_taken", said.stanza_id, take)
 
     async def note(self, news: Received | Displayed | Bounced | Typing | Seen) -> None:
         """Take what is told besides words. Safe to do twice."""
-        with _stepping_over("news_not_taken", type(news).__name__):
-            await self._news.take(news)
+        take = partial(self._news.take, news)
+        await _stepping_over("news_not_taken", type(news).__name__, take)
 
     def disconnected(self) -> None:
         """Nothing more comes from this stream."""
@@ -78,6 +75,14 @@ class Listener:
     async def missing(self, said: Sequence[Said]) -> set[str]:
         return await self._inbound.missing([each.stanza_id for each in said if each.stanza_id])
 
+    async def _take(self, stream: Stream | Component, said: Said) -> None:
+        outcome = await self._inbound.take(said)
+        if isinstance(outcome, Refusal):
+            await self._refuse(stream, said, outcome)
+        else:
+            # Who sends it again has not got the first receipt.
+            stream.acknowledge(said)
+
     async def _refuse(self, stream: Stream | Component, said: Said, refusal: Refusal) -> None:
         log.info("message_refused", reason=refusal)
         answer = _ANSWERS.get(refusal)
@@ -85,26 +90,30 @@ class Listener:
             stream.tell(said.from_jid, answer)
 
 
-@contextmanager
-def _stepping_over(event: str, what: str | None) -> Iterator[None]:
+async def _stepping_over(event: str, what: str | None, take: Callable[[], Awaitable[None]]) -> None:
     """Leave out what fails for its own sake: it would be met again and again, and hold up all
     others for ever. Logged without the error's text, in which PostgreSQL quotes the whole row."""
     try:
-        yield
+        await _once_more_if_it_clashes(take)
     except (IdempotencyKeyReused, exc.DBAPIError) as error:
-        if _is_outage(error):
+        if not _is_its_own_fault(error):
             raise
         reason, code = type(error).__name__, _sqlstate(error)
         log.error(event, stanza=what, reason=reason, code=code)  # noqa: TRY400
 
 
-def _is_outage(error: Exception) -> bool:
-    """Whether it is the database's trouble, and not the stanza's: lost connections have no code,
-    and of those that have one, these classes pass by themselves (PostgreSQL, appendix A)."""
-    if not isinstance(error, exc.DBAPIError):
-        return False
-    code = _sqlstate(error)
-    return code is None or code[:2] in _PASSING
+async def _once_more_if_it_clashes(take: Callable[[], Awaitable[None]]) -> None:
+    """What clashed with a row that somebody else was just writing, or deleting, may fit now."""
+    try:
+        await take()
+    except exc.IntegrityError:
+        await take()
+
+
+def _is_its_own_fault(error: Exception) -> bool:
+    """Whether the stanza is to blame. If it is not sure to be, the database is: a stanza that waits
+    in vain is seen, one that was left out is not."""
+    return isinstance(error, IdempotencyKeyReused) or (_sqlstate(error) or "")[:2] in _OWN_FAULTS
 
 
 def _sqlstate(error: Exception) -> str | None:

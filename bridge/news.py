@@ -1,13 +1,14 @@
 """What is told besides words: receipts, read marks, errors, typing and presence."""
 
 import asyncio
-from collections.abc import Sequence
+import time
 from datetime import timedelta
 from uuid import UUID
 
 import structlog
 from sqlalchemy import exc
 
+from bridge.clients import Clients
 from bridge.policy import Policy
 from bridge.stanzas import Bounced, Displayed, Received, Seen, Typing
 from channels.jids import Jid, parse_jid
@@ -36,7 +37,10 @@ class News:
         self._feed = feed
         self._outlet = outlet
         self._policy = policy
-        self._here: dict[tuple[str, str], PresenceOfJid] = {}
+        self._here: Clients[PresenceOfJid] = Clients(_MOST)
+        self._typed = _Typed()
+        self._writing = asyncio.Lock()
+        """So that who has just left is not said to be there still."""
 
     async def take(self, news: Received | Displayed | Bounced | Typing | Seen) -> None:
         if not self._policy.hears(news.from_jid):
@@ -63,15 +67,18 @@ class News:
         while True:
             await asyncio.sleep(_SAID_AGAIN)
             try:
-                await self._say_again(list(self._here.values()))
+                await self._say_again()
             except exc.SQLAlchemyError as error:
                 log.warning("presences_not_kept", reason=type(error).__name__)
 
-    async def _say_again(self, here: Sequence[PresenceOfJid]) -> None:
+    async def _say_again(self) -> None:
         """In parts: the loop in which the lease is renewed must not wait for thousands."""
-        for start in range(0, len(here), _AT_ONCE):
-            async with self._database.begin() as session:
-                await xmpp.set_presences(session, here[start : start + _AT_ONCE], _LASTS)
+        whose = list(self._here)
+        for start in range(0, len(whose), _AT_ONCE):
+            part = whose[start : start + _AT_ONCE]
+            async with self._writing, self._database.begin() as session:
+                here = [each for client in part if (each := self._here.get(*client))]
+                await xmpp.set_presences(session, here, _LASTS)
 
     async def _received(self, jid: str, stanza_id: str) -> None:
         async with self._database.begin() as session:
@@ -96,6 +103,8 @@ class News:
                 await deliveries.fail(session, *found, error.condition, sentence)
 
     async def _typing(self, jid: str, *, composing: bool) -> None:
+        if self._typed.is_too_much(jid, composing=composing):
+            return
         ticket_id = await self._active(jid)
         if ticket_id is not None:
             thread = ThreadRef(kind=ThreadKind.TICKET, id=ticket_id)
@@ -105,30 +114,46 @@ class News:
             await self._feed.tell(whisper)
 
     async def _seen(self, sender: Jid, seen: Seen) -> None:
+        async with self._writing, self._database.begin() as session:
+            if seen.available or sender.resource:
+                told = self._remember(sender, seen)
+                await xmpp.set_presences(session, [told], _LASTS)
+            else:
+                # Of somebody who has no client there, or shows us none, a server says so for all
+                # of them (RFC 6121, 4.3.2); also of those of whom an earlier stream has told us.
+                self._here.pop_all(sender.bare)
+                await xmpp.set_gone(session, sender.bare, _LASTS)
+
+    def _remember(self, sender: Jid, seen: Seen) -> PresenceOfJid:
         status = "available" if seen.available else "unavailable"
-        told = [
-            PresenceOfJid(sender.bare, each, status, seen.show)
-            for each in self._clients(sender, seen)
-        ]
-        for each in told:
-            self._remember(each, here=seen.available)
-        async with self._database.begin() as session:
-            await xmpp.set_presences(session, told, _LASTS)
-
-    def _clients(self, sender: Jid, seen: Seen) -> list[str]:
-        """Whose presence it is. Of somebody who has no client there, or shows us none, a server
-        says so for all of them (RFC 6121, 4.3.2)."""
-        if sender.resource or seen.available:
-            return [sender.resource]
-        return [resource for jid, resource in self._here if jid == sender.bare]
-
-    def _remember(self, presence: PresenceOfJid, *, here: bool) -> None:
-        whose = (presence.bare_jid, presence.resource)
-        if not here:
-            self._here.pop(whose, None)
-        elif whose in self._here or len(self._here) < _MOST:
-            self._here[whose] = presence
+        told = PresenceOfJid(sender.bare, sender.resource, status, seen.show)
+        if seen.available:
+            self._here.put(sender.bare, sender.resource, told)
+        else:
+            self._here.pop(sender.bare, sender.resource)
+        return told
 
     async def _active(self, jid: str) -> UUID | None:
         async with self._database.begin() as session:
             return await xmpp.active_ticket(session, jid, self._outlet)
+
+
+class _Typed:
+    """Who has begun and ceased to type in this second: each once, and whoever began may cease."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._told: dict[bool, set[str]] = {True: set(), False: set()}
+
+    def is_too_much(self, jid: str, *, composing: bool) -> bool:
+        """Before it costs anything: a client may tell it for every letter."""
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second = second
+            self._told = {True: set(), False: set()}
+        if jid in self._told[composing]:
+            return True
+        self._told[composing].add(jid)
+        if composing:
+            self._told[False].discard(jid)
+        return False

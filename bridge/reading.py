@@ -28,7 +28,20 @@ _MOST_FILES = 20
 _LONGEST_URL = 2_000
 _LONGEST_NAME = 200
 _NO_CHAT = frozenset({"groupchat", "headline"})
+_SHOWS = frozenset({"away", "chat", "dnd", "xa"})
+"""RFC 6121, 4.7.2.1."""
 _STATES = ("active", "composing", "paused", "inactive", "gone")
+_CONDITIONS = frozenset(
+    {
+        *("bad-request", "conflict", "feature-not-implemented", "forbidden", "gone"),
+        *("internal-server-error", "item-not-found", "jid-malformed", "not-acceptable"),
+        *("not-allowed", "not-authorized", "policy-violation", "recipient-unavailable", "redirect"),
+        *("registration-required", "remote-server-not-found", "remote-server-timeout"),
+        *("resource-constraint", "service-unavailable", "subscription-required"),
+        *("undefined-condition", "unexpected-request"),
+    }
+)
+"""RFC 6120, 8.3.3."""
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _ENCRYPTED = (
     (xmlns.OMEMO_OLD, "encrypted"),
@@ -75,7 +88,8 @@ def bare(jid: str) -> str:
 
 
 def error_of(stanza: Element) -> tuple[str, str | None]:
-    """Condition and text of a stanza of type error (RFC 6120, 8.3)."""
+    """Condition and text of a stanza of type error (RFC 6120, 8.3). No other conditions than the
+    defined ones: they are shown, and compared."""
     error = stanza.find(f"{_namespace(stanza)}error")
     condition, text = "undefined-condition", None
     for child in error if error is not None else ():
@@ -83,7 +97,7 @@ def error_of(stanza: Element) -> tuple[str, str | None]:
         if namespace == f"{{{xmlns.STANZA_ERRORS}":
             if name == "text":
                 text = child.text
-            else:
+            elif name in _CONDITIONS:
                 condition = name
     return condition, text
 
@@ -133,7 +147,7 @@ def _read_notice(message: Element, sender: str) -> Incoming:
 
 
 def _read_error(message: Element, sender: str) -> Incoming:
-    id_ = message.get("id")
+    id_ = _bounded(message.get("id"))
     return Bounced(sender, id_, *error_of(message)) if id_ else Ignored("an error of nothing")
 
 
@@ -142,7 +156,8 @@ def _read_presence(presence: Element, sender: str) -> Incoming:
     if kind not in (None, "unavailable"):
         return Ignored(f"presence of type {kind}")
     available = kind is None
-    return Seen(sender, available, (_text(presence, "show") or None) if available else None)
+    show = _text(presence, "show") if available else None
+    return Seen(sender, available, show if show in _SHOWS else None)
 
 
 def _stanza_id(message: Element, own: str) -> str | None:

@@ -30,7 +30,7 @@ class TypingNotices:
             async with self._feed.running():
                 while True:
                     for whisper in (await watch.changes()).whispers:
-                        if _by_staff(whisper):
+                        if isinstance(whisper, Whisper) and _by_staff(whisper):
                             await self._pass_on(whisper)
 
     async def _pass_on(self, whisper: Whisper) -> None:

@@ -29,6 +29,8 @@ MOST_CLIENTS = 20
 """Of one JID, whose presence is kept: anybody can make up as many as they like."""
 
 _LONGEST_ORIGIN_ID = 200
+_MOST_CORRECTABLE = 500
+"""Messages of a ticket, of all that is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +78,17 @@ async def set_place(session: AsyncSession, account: str, reached: Place) -> None
     )
 
 
-async def is_new(session: AsyncSession, bare_jid: str, origin_id: str) -> bool:
-    """Remember what a client calls its stanza. False when it has sent that one before."""
+async def is_new(session: AsyncSession, bare_jid: str, origin_id: str, within: timedelta) -> bool:
+    """Remember what a client calls its stanza. False when that one came `within` this time."""
     row = insert(XmppOrigin).values(
         bare_jid=bare_jid, origin_id=_short(origin_id), seen_at=func.clock_timestamp()
     )
-    added = await session.scalar(row.on_conflict_do_nothing().returning(XmppOrigin.origin_id))
-    return added is not None
+    noted = row.on_conflict_do_update(
+        index_elements=[XmppOrigin.bare_jid, XmppOrigin.origin_id],
+        set_={"seen_at": row.excluded.seen_at},
+        where=XmppOrigin.seen_at < row.excluded.seen_at - within,
+    )
+    return await session.scalar(noted.returning(XmppOrigin.origin_id)) is not None
 
 
 async def forget_origins(session: AsyncSession, older_than: timedelta) -> None:
@@ -134,12 +140,16 @@ async def hear(
 async def said_as(
     session: AsyncSession, bare_jid: str, outlet: str | None, xmpp_id: str
 ) -> UUID | None:
-    """The message that a JID's client called `xmpp_id`, in its active ticket."""
+    """The message that a JID's client called `xmpp_id`, in its active ticket, where it is one of
+    the newest: no index knows these ids, and clients can make up as many as they like."""
     ticket_id = await active_ticket(session, bare_jid, outlet)
+    of_ticket = Message.thread_id == ticket_id
+    last = select(func.max(Message.seq)).where(of_ticket).scalar_subquery()
     return await session.scalar(
         select(Message.id)
         .where(
-            Message.thread_id == ticket_id,
+            of_ticket,
+            Message.seq > last - _MOST_CORRECTABLE,
             Message.author == AuthorKind.CUSTOMER,
             Message.meta["xmpp_id"].astext == xmpp_id,
         )
@@ -172,6 +182,11 @@ async def set_presences(
     )
     whose = sorted({each.bare_jid for each in presences})
     await session.execute(_FORGET_MORE_CLIENTS, {"jids": whose, "most": MOST_CLIENTS})
+
+
+async def set_gone(session: AsyncSession, bare_jid: str, lasts: timedelta) -> None:
+    """Note that none of a JID's clients is there, whichever of them are known."""
+    await session.execute(_SET_GONE, {"jid": bare_jid, "lasts": lasts})
 
 
 async def presences(session: AsyncSession, bare_jid: str) -> list[PresenceOfJid]:
@@ -239,6 +254,13 @@ _FORGET_MORE_CLIENTS = text(
     )
     DELETE FROM xmpp_presences USING free
     WHERE xmpp_presences.bare_jid = free.bare_jid AND xmpp_presences.resource = free.resource
+    """
+)
+_SET_GONE = text(
+    """
+    UPDATE xmpp_presences
+    SET status = 'unavailable', show = NULL, until = clock_timestamp() + :lasts
+    WHERE bare_jid = :jid
     """
 )
 _FORGET_PRESENCES = text("DELETE FROM xmpp_presences WHERE until < clock_timestamp()")

@@ -85,6 +85,17 @@ class TestStream:
                 )
             )
 
+    async def test_keeps_nothing_of_those_who_ask(
+        self, component: ComponentAccount, alice: Account
+    ) -> None:
+        """Anybody can ask for the presence of people who do not exist, without end."""
+        async with Component.open(component) as stream, XmppUser.online(alice) as user:
+            before = len(list(stream._client.roster.keys()))
+            for number in range(20):
+                user.probe(f"nobody{number}@{COMPONENT}")
+            await until(lambda: len({each["from"].bare for each in user.presences}) > 20)
+            assert len(list(stream._client.roster.keys())) == before
+
     async def test_lets_the_server_wait_when_nothing_is_taken(
         self, component: ComponentAccount, alice: Account
     ) -> None:

@@ -9,6 +9,8 @@ from sqlalchemy import text
 from bridge.account import Account
 from bridge.policy import Refusal
 from bridge.stanzas import Said
+from domain.ids import message_id_text
+from store import xmpp
 from store.database import Database
 from tests.bridge.working import Desk
 
@@ -26,6 +28,8 @@ def said(
     *,
     stanza_id: str | None = None,
     origin_id: str | None = None,
+    id: str | None = None,  # noqa: A002  XMPP's word
+    corrects: str | None = None,
 ) -> Said:
     return Said(
         from_jid=from_jid,
@@ -34,6 +38,8 @@ def said(
         body=body,
         stanza_id=stanza_id,
         origin_id=origin_id,
+        id=id,
+        corrects=corrects,
     )
 
 
@@ -84,6 +90,34 @@ async def test_what_a_client_sends_again_is_one_message(desk: Desk) -> None:
     assert await desk.inbound.take(said("hello", origin_id="o1", stanza_id="s1")) is True
     assert await desk.inbound.take(said("hello", origin_id="o1", stanza_id="s2")) is False
     assert await desk.texts() == ["hello"]
+
+
+async def test_same_words_under_the_same_name_on_another_day_are_new(desk: Desk) -> None:
+    """Some clients count from 1 each time that they start."""
+    assert await desk.inbound.take(said("hello", origin_id="1", stanza_id="s1")) is True
+    async with desk.database.begin() as session:
+        await session.execute(text("UPDATE xmpp_origins SET seen_at = seen_at - interval '25 h'"))
+    assert await desk.inbound.take(said("hello", origin_id="1", stanza_id="s2")) is True
+    assert await desk.inbound.take(said("hello", origin_id="1", stanza_id="s2")) is False
+    assert await desk.texts() == ["hello", "hello"]
+
+
+async def test_correction_is_looked_for_among_the_newest(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xmpp, "_MOST_CORRECTABLE", 2)
+    for number in range(3):
+        await desk.inbound.take(said(f"{number}", id=f"m{number}"))
+    for number in (1, 2):
+        await desk.inbound.take(said("corrected", corrects=f"m{number}"))
+    # The first of these corrections has itself become one of the newest two.
+    first, second = (await desk.said())[-2:]
+    known = (await desk.said())[1:3]
+    assert [each.metadata["corrects"] for each in (first, second)] == [
+        message_id_text(each.id) for each in known
+    ]
+    await desk.inbound.take(said("corrected", corrects="m0"))
+    assert (await desk.said())[-1].metadata["corrects"] == "m0"
 
 
 async def test_two_people_may_use_one_name(desk: Desk) -> None:

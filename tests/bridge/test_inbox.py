@@ -1,7 +1,8 @@
 import asyncio
 
 from bridge.inbox import Inbox
-from bridge.stanzas import Missed, Received, Seen
+from bridge.stanzas import Bounced, Missed, Received, Seen
+from store.xmpp import MOST_CLIENTS
 
 
 def numbered(number: int) -> Received:
@@ -31,6 +32,24 @@ async def test_says_once_that_something_was_missed() -> None:
     assert await inbox.take() == numbered(5)
 
 
+async def test_is_full_of_few_that_are_large() -> None:
+    inbox = Inbox()
+    large = Bounced("alice@example.com", "1", "gone", "\N{GRINNING FACE}" * 2**20)
+    assert [inbox.put(large) for _ in range(5)] == [True, True, True, False, False]
+    assert 0.7 < inbox.fullness < 1
+    assert inbox.put(numbered(1))
+    expected = [large, large, large, Missed(), numbered(1)]
+    assert [await inbox.take() for _ in range(5)] == expected
+    assert inbox.fullness == 0
+
+
+async def test_takes_one_of_any_size() -> None:
+    inbox = Inbox(space=1)
+    assert inbox.put(numbered(1))
+    assert not inbox.put(numbered(2))
+    assert [await inbox.take() for _ in range(2)] == [numbered(1), Missed()]
+
+
 async def test_says_again_that_something_was_missed_after_it() -> None:
     inbox = Inbox(room=2)
     for number in range(3):
@@ -57,6 +76,13 @@ async def test_keeps_the_latest_presence_of_each_device() -> None:
         Seen("a@x/2", available=True),
         None,
     ]
+
+
+async def test_one_person_s_devices_take_no_other_s_place() -> None:
+    inbox = Inbox()
+    kept = [inbox.put(Seen(f"a@x/{number}", available=True)) for number in range(20_000)]
+    assert kept.count(True) == MOST_CLIENTS
+    assert inbox.put(Seen("b@x/1", available=True))
 
 
 async def test_gives_what_is_left_after_the_end() -> None:

@@ -1,14 +1,17 @@
 """What cannot be stored for its own sake holds nobody up, by a real server and a real database."""
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import exc, text
 
 from bridge.account import Account
+from bridge.listener import Listener
+from bridge.stanzas import Typing
 from bridge.stream import Stream
 from store.database import Database
 from tests.bridge.working import Desk
 from tests.bridge.xmpp_user import XmppUser
 
+TYPING = Typing("alice@example.com/phone", composing=True)
 RECEIPT = "<received xmlns='urn:xmpp:receipts' id='r1'/>"
 STORED = "<store xmlns='urn:xmpp:hints'/>"
 
@@ -39,6 +42,43 @@ async def test_message_is_stepped_over_live_and_in_the_archive(desk: Desk, alice
     async with desk.working(), XmppUser.online(alice) as person:
         person.say(desk.account.bare_jid, "and again")
         await desk.until_said("and then", "and again")
+
+
+class Fails:
+    """Takes news in the place of News, after it was refused so often by the database."""
+
+    def __init__(self, database: Database, code: str, times: int) -> None:
+        self._database = database
+        self._code = code
+        self._times = times
+        self.taken: list[object] = []
+
+    async def take(self, news: object) -> None:
+        if self._times:
+            self._times -= 1
+            async with self._database.begin() as session:
+                raises = f"DO $$ BEGIN RAISE EXCEPTION SQLSTATE '{self._code}'; END $$"
+                await session.execute(text(raises))
+        self.taken.append(news)
+
+
+@pytest.mark.parametrize("code", ["21000", "22012", "22P05", "23514", "54000"])
+async def test_what_fails_for_its_own_sake_is_stepped_over(desk: Desk, code: str) -> None:
+    listener = Listener(desk.inbound, Fails(desk.database, code, 100))  # type: ignore[arg-type]
+    await listener.note(TYPING)
+
+
+@pytest.mark.parametrize("code", ["08006", "0A000", "40001", "53200", "57014", "P0001", "ZZ999"])
+async def test_what_may_pass_is_not_stepped_over(desk: Desk, code: str) -> None:
+    listener = Listener(desk.inbound, Fails(desk.database, code, 1))  # type: ignore[arg-type]
+    with pytest.raises(exc.DBAPIError):
+        await listener.note(TYPING)
+
+
+async def test_what_clashed_is_tried_once_more(desk: Desk) -> None:
+    news = Fails(desk.database, "23505", 1)
+    await Listener(desk.inbound, news).note(TYPING)  # type: ignore[arg-type]
+    assert news.taken == [TYPING]
 
 
 async def test_message_that_was_not_taken_gets_no_receipt(desk: Desk, alice: Account) -> None:

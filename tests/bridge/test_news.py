@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 
+from bridge import news
 from bridge.account import Account
 from bridge.policy import Policy
 from bridge.stanzas import Received, Seen, Typing
@@ -13,7 +15,7 @@ from store import xmpp
 from store.database import Database
 from store.feed import Watch, Whisper, WhisperKind
 from store.postgres_feed import PostgresFeed
-from store.xmpp import PresenceOfJid
+from store.xmpp import MOST_CLIENTS, PresenceOfJid
 from tests.bridge.working import Desk
 from tests.bridge.xmpp_user import XmppUser
 
@@ -41,7 +43,7 @@ async def next_typing(watch: Watch) -> Whisper:
     async with asyncio.timeout(10):
         while True:
             for whisper in (await watch.changes()).whispers:
-                if whisper.kind is WhisperKind.TYPING:
+                if isinstance(whisper, Whisper) and whisper.kind is WhisperKind.TYPING:
                     return whisper
 
 
@@ -72,6 +74,30 @@ class TestTyping:
                 whisper = await next_typing(watch)
                 assert whisper.thread.id == row.ticket.id
                 assert (whisper.by_customer, whisper.value) == (True, value)
+
+    async def test_is_looked_up_once_a_second_for_each_person(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looked_up: list[str] = []
+
+        async def active(jid: str) -> None:
+            looked_up.append(jid)
+
+        now = [0.0]
+        monkeypatch.setattr(desk.news, "_active", active)
+        monkeypatch.setattr(news, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+        async def told(jid: str, *states: bool) -> int:
+            looked_up.clear()
+            for composing in states:
+                await desk.news.take(Typing(f"{jid}/phone", composing))
+            return len(looked_up)
+
+        assert await told("ada@example.org", *[True] * 100) == 1
+        assert await told("ada@example.org", *[False, True] * 100) == 1
+        assert await told("bob@example.org", False, True, False, True) == 3
+        now[0] = 1.0
+        assert await told("ada@example.org", True, True) == 1
 
     async def test_who_has_no_ticket_writes_to_nobody(self, desk: Desk, alice: Account) -> None:
         async with desk.working(), XmppUser.online(alice) as person:
@@ -126,6 +152,13 @@ class TestPresence:
         ]
         assert not desk.news._here
 
+    async def test_who_left_while_we_were_away_is_gone(self, desk: Desk) -> None:
+        jid = "ada@example.org"
+        await desk.news.take(Seen(f"{jid}/phone", available=True, show="away"))
+        desk.news.disconnected()
+        await desk.news.take(Seen(jid, available=False))
+        assert await shown(desk, jid) == [("phone", "unavailable", None)]
+
     async def test_nobody_is_renewed_once_the_stream_is_lost(self, desk: Desk) -> None:
         jid = "ada@example.org"
         await desk.news.take(Seen(f"{jid}/phone", available=True))
@@ -136,10 +169,33 @@ class TestPresence:
         assert await shown(desk, jid) == [("phone", "available", None)]
 
     async def test_thousands_are_renewed(self, desk: Desk) -> None:
-        many = [PresenceOfJid(f"u{n}@example.org", "phone", "available", None) for n in range(1000)]
-        await desk.news._say_again(many)
-        for each in (many[0], many[-1]):
-            assert await shown(desk, each.bare_jid) == [("phone", "available", None)]
+        many = [f"u{number}@example.org" for number in range(1000)]
+        for jid in many:
+            told = PresenceOfJid(jid, "phone", "available", None)
+            desk.news._here.put(jid, "phone", told)
+        await desk.news._say_again()
+        for jid in (many[0], many[-1]):
+            assert await shown(desk, jid) == [("phone", "available", None)]
+
+    async def test_who_leaves_meanwhile_is_not_renewed(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(news, "_AT_ONCE", 1)
+        people = [f"u{number}@example.org" for number in range(20)]
+        for jid in people:
+            await desk.news.take(Seen(f"{jid}/phone", available=True))
+        renewing = asyncio.create_task(desk.news._say_again())
+        for jid in reversed(people):
+            await desk.news.take(Seen(f"{jid}/phone", available=False))
+        await renewing
+        assert [await shown(desk, jid) for jid in people] == [
+            [("phone", "unavailable", None)] for _ in people
+        ]
+
+    async def test_endless_clients_of_one_person_take_no_other_s_place(self, desk: Desk) -> None:
+        for number in range(MOST_CLIENTS + 5):
+            await desk.news.take(Seen(f"ada@example.org/{number}", available=True))
+        assert len(desk.news._here) == MOST_CLIENTS
 
 
 class TestStrangers:
@@ -148,7 +204,7 @@ class TestStrangers:
         self, database: Database, support: Account, jid: str
     ) -> None:
         desk = Desk(database, support, Policy(support.bare_jid, blocked_domains={"example.net"}))
-        for news in (Seen(jid, available=True), Typing(jid, composing=True), Received(jid, "1")):
-            await desk.news.take(news)
+        for told in (Seen(jid, available=True), Typing(jid, composing=True), Received(jid, "1")):
+            await desk.news.take(told)
         assert not desk.news._here
         assert await shown(desk, "ada@example.net") == []

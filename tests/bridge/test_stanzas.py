@@ -189,11 +189,25 @@ def test_reads_an_error_without_a_reason() -> None:
     )
 
 
+@pytest.mark.parametrize("condition", ["made-up", "x" * 2_000, "text"])
+def test_reads_no_condition_but_the_defined_ones(condition: str) -> None:
+    error = f"<error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+    assert read(message(error, "type='error' id='r1'"), OWN) == Bounced(
+        ALICE, "r1", "undefined-condition"
+    )
+
+
+def test_reads_no_error_of_an_endless_name() -> None:
+    assert isinstance(read(message("", f"type='error' id='{'x' * 60_000}'"), OWN), Ignored)
+
+
 @pytest.mark.parametrize(
     ("stanza", "expected"),
     [
         (presence(), Seen(ALICE, available=True)),
         (presence("<show>away</show>"), Seen(ALICE, available=True, show="away")),
+        (presence("<show>busy</show>"), Seen(ALICE, available=True)),
+        (presence(f"<show>{'x' * 60_000}</show>"), Seen(ALICE, available=True)),
         (presence("<show>dnd</show>", "type='unavailable'"), Seen(ALICE, available=False)),
     ],
 )

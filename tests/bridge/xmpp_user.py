@@ -103,6 +103,10 @@ class XmppUser:
         """Ask to see somebody's presence."""
         self._client.send_presence(pto=to, ptype="subscribe")
 
+    def probe(self, to: str) -> None:
+        """Ask whether somebody is there."""
+        self._client.send_presence(pto=to, ptype="probe")
+
     async def receipt(self, stanza_id: str) -> Message:
         """Return when it has come. Raises TimeoutError."""
         found: list[Message] = []
