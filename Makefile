@@ -5,7 +5,7 @@
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
-SOURCES := activities api bench bridge channels domain holdfast store tests workers workflows
+SOURCES := activities api assistant bench bridge channels domain holdfast store tests workers workflows
 RUN := .venv/bin
 INSTALL = $(RUN)/python -m pip install --quiet --constraint constraints.txt --editable
 

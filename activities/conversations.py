@@ -1,12 +1,16 @@
 """The conversation workflow's side of the log; see `activities.tickets`."""
 
+from uuid import UUID
+
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from domain.conversation_life import ConversationInput, ConversationPolicy, ConversationState
 from domain.errors import Conflict, InvalidRequest
 from domain.life import Loaded, Look, Seen
-from store import conversations, threads
+from domain.models import ThreadKind, ThreadRef
+from store import assistance, conversations, threads
 from store.conversations import Rules
 from store.database import Database
 
@@ -29,8 +33,14 @@ class ConversationActivities:
         async with self._database.begin() as session:
             state, row = await conversations.load(session, start.conversation_id)
             first = await threads.advance(session, row.locked, row.thread.handled_seq)
+            to_answer = await self._to_answer(session, start.conversation_id)
         return Loaded(
-            state=state, policy=self._policy, cursor=first.cursor, heads=list(first.heads)
+            state=state,
+            policy=self._policy,
+            cursor=first.cursor,
+            heads=list(first.heads),
+            to_answer=to_answer,
+            answer_within=self._rules.assistance.deadline,
         )
 
     @activity.defn
@@ -57,6 +67,7 @@ class ConversationActivities:
             looked = look.cursor if current else thread.handled_seq
             advanced = await threads.advance(session, thread, looked)
             state = None if current else await conversations.whole_state(session, row)
+            to_answer = await self._to_answer(session, look.thread_id)
         if written:
             for event in look.events:
                 log.debug(
@@ -73,4 +84,9 @@ class ConversationActivities:
             state=state,
             heads=list(advanced.heads),
             refusal=refusal,
+            to_answer=to_answer,
         )
+
+    async def _to_answer(self, session: AsyncSession, conversation_id: UUID) -> int | None:
+        conversation = ThreadRef(kind=ThreadKind.CONVERSATION, id=conversation_id)
+        return await assistance.to_answer(session, conversation, self._rules.assistance)

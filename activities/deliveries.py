@@ -1,23 +1,19 @@
 """Sending replies out: what the task queue of an outlet does."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from weakref import WeakValueDictionary
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.beating import beating
 from channels.outlet import NotNow, Outlet, Undeliverable
 from domain.deliveries import Delivered, DeliverInput, Outgoing
 from domain.models import DeliveryState
 from store import deliveries
 from store.database import Database
-
-_BEAT = 1.0
-"""Seconds. A bridge that is killed is missed after the activity's heartbeat time-out."""
 
 
 class DeliveryActivities:
@@ -40,7 +36,7 @@ class DeliveryActivities:
         # Should Temporal ask twice, the second one finds nothing left to do.
         turn = self._turns.setdefault(order.thread_id, asyncio.Lock())
         sent = failed = 0
-        async with _beating(), turn:
+        async with beating(), turn:
             while outgoing := await self._attempt(order.thread_id):
                 if await self._send(outgoing):
                     sent += 1
@@ -77,7 +73,11 @@ class DeliveryActivities:
         async with self._database.begin() as session:
             await deliveries.note_failure(session, outgoing.thread_id, outgoing.seq, str(error))
         raise ApplicationError(
-            str(error), type=type(error).__name__, next_retry_delay=error.retry_after
+            str(error),
+            type=type(error).__name__,
+            next_retry_delay=error.retry_after,
+            # Expected, and noted with the delivery: no traceback for each attempt.
+            category=ApplicationErrorCategory.BENIGN,
         ) from None
 
     async def _give_up(self, outgoing: Outgoing, reason: str, sentence: str) -> None:
@@ -99,19 +99,3 @@ class UnsentDeliveries:
         sent."""
         async with self._database.begin() as session:
             return await deliveries.give_up(session, order.thread_id, self._patience)
-
-
-@asynccontextmanager
-async def _beating() -> AsyncIterator[None]:
-    """Tell Temporal that we are alive, as long as the block lasts."""
-
-    async def beat() -> None:
-        while True:
-            activity.heartbeat()
-            await asyncio.sleep(_BEAT)
-
-    task = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        task.cancel()

@@ -18,7 +18,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.types import Scope as ASGIScope
 
 from api.call import call_of
-from domain.errors import InsufficientPermissions, NotAuthenticated
+from domain.errors import InsufficientPermissions, NotAuthenticated, TokenMissing
 from domain.principals import Principal, Role, Scope
 
 _bearer = HTTPBearer(
@@ -90,7 +90,7 @@ def admit(scope: ASGIScope, rule: Rule) -> None:
     if isinstance(call.identity, Exception):
         raise call.identity
     if call.identity is None:
-        raise NotAuthenticated
+        raise TokenMissing
     if not rule.admits(call.identity):
         raise InsufficientPermissions
 

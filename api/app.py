@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api import (
     actuator,
+    aichat,
     chat_admin,
     chat_agents,
     chat_customers,
@@ -18,6 +19,9 @@ from api import (
     docs,
     errors,
     health,
+    kb,
+    suggestions,
+    team_chat,
     ticket_list,
     tickets,
     xmpp_presence,
@@ -30,7 +34,7 @@ from api.config import ApiConfig
 from api.front import Front
 from api.limits import RateLimits
 from api.readiness import Probe
-from api.services import Services
+from api.services import Helpers, Services
 from store.database import Database
 from workflows.engine import Engine
 
@@ -42,10 +46,14 @@ _FAMILIES = (
     chat_agents.router,
     chat_desk.router,
     chat_admin.router,
+    suggestions.router,
+    team_chat.router,
     xmpp_webhooks.router,
     xmpp_responses.router,
     xmpp_tickets.router,
     xmpp_presence.router,
+    aichat.router,
+    kb.router,
     health.router,
     actuator.router,
     docs.router,
@@ -56,8 +64,8 @@ A support desk whose tickets are durable workflows.
 
 Every endpoint but health, this documentation and the start of a live chat asks for
 `Authorization: Bearer …`: a service key, a JWT, a token of the OIDC issuer, or that of a chat's
-visitor. Every failure is `{"detail": …}`, mostly with a `code`; every answer carries `RateLimit-*`
-and `X-Request-ID`.
+visitor. Every failure is `{"detail": …}`, mostly with a `code` (in team chat and of the assistant
+`{"error": …}`); every answer carries `RateLimit-*` and `X-Request-ID`.
 """
 
 _TAGS = [
@@ -71,6 +79,14 @@ _TAGS = [
     {"name": "Live chat: agents", "description": "The queue, and the conversations out of it."},
     {"name": "Live chat: administration", "description": "How much agents take. For admins."},
     {
+        "name": "Suggestions",
+        "description": "What the assistant proposes to agents. Nothing of it is sent by itself.",
+    },
+    {
+        "name": "Team chat",
+        "description": 'Colleagues among themselves. Every failure is `{"error": …}`.',
+    },
+    {
         "name": "XMPP: webhooks and polling",
         "description": "For a client that brings what people write over XMPP, and fetches what "
         "they are answered. By a service key with scope `xmpp`.",
@@ -78,6 +94,16 @@ _TAGS = [
     {
         "name": "XMPP: tickets",
         "description": "Tickets of a JID, for back ends and for customers with a token.",
+    },
+    {
+        "name": "Team chat: assistant",
+        "description": "Answers to agents, out of their own tickets, the desk's figures and the "
+        "knowledge base.",
+    },
+    {
+        "name": "Knowledge base",
+        "description": "Articles, from which the assistant answers, and search. Customers see the "
+        "public ones.",
     },
     {"name": "Health", "description": "Whether the service runs and can do work. No token."},
 ]
@@ -95,7 +121,9 @@ _EXPOSED = (
 )
 
 
-def create_app(config: ApiConfig, database: Database, engine: Engine) -> FastAPI:
+def create_app(
+    config: ApiConfig, database: Database, engine: Engine, helpers: Helpers | None = None
+) -> FastAPI:
     """Build the application over what its owner opened, and will close."""
     services = Services(
         config=config,
@@ -104,6 +132,7 @@ def create_app(config: ApiConfig, database: Database, engine: Engine) -> FastAPI
         authenticator=Authenticator(config, database),
         limits=RateLimits(config.redis_url),
         readiness=Probe(database, engine),
+        helpers=helpers or Helpers(),
     )
     app = _Application(
         title="Holdfast",
@@ -164,9 +193,15 @@ def _middleware(services: Services) -> list[Middleware]:
     return [front, cors]
 
 
-async def _answer(_: Request, error: Exception) -> Response:
+async def _answer(request: Request, error: Exception) -> Response:
     """Answer what failed outside of any route: an unknown address, a wrong method."""
-    return errors.answer(error)
+    return errors.answer(error, _words_at(request.url.path))
+
+
+def _words_at(path: str) -> errors.Words:
+    """Those of the family to which an address belongs, or would."""
+    families = [each for each in _FAMILIES if path.startswith(f"{each.prefix}/")]
+    return max(families, key=lambda family: len(family.prefix)).words if families else errors.USUAL
 
 
 def _origin(url: str) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.config import ApiConfig
-from domain.conversation_life import Accept, ChangeConversation
+from domain.conversation_life import Accept, ChangeConversation, GoOnWithAssistant
 from domain.conversation_rules import obey
 from domain.errors import AgentIsFull, UnknownAgent
 from store import agents, allocator, conversations
@@ -24,6 +24,8 @@ async def foresee(
     changes = obey(state, change, datetime.now(UTC), config.chat).changes(state)
     if changes and isinstance(change.command, Accept):
         await _require_room(session, config, row, change.command)
+    if changes and isinstance(change.command, GoOnWithAssistant):
+        await conversations.require_assistant(session, config.assistance)
     return changes
 
 

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from api.jwks import require_safe_address
+from domain.assistance import AssistPolicy
 from domain.conversation_life import ConversationPolicy
 from domain.deadlines import DeadlinePolicy
 from domain.principals import Role
@@ -67,6 +68,7 @@ class ApiConfig(BaseModel):
     demo: bool = False
     sockets_per_visitor: int = Field(default=10, gt=0)
     sockets_per_address: int = Field(default=10_000, gt=0)
+    assistance: AssistPolicy = AssistPolicy()
     xmpp_outlet: str | None = None
     """By which replies go to XMPP, like `xmpp-support@example.org`; None: they are fetched."""
     redis_url: str | None = None

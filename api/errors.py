@@ -1,11 +1,13 @@
-"""The one place where failures become HTTP answers: always `{"detail": …}`, mostly with a `code`.
+"""The one place where failures become HTTP answers: `{"detail": …}`, mostly with a `code`.
 
-`answer` translates any exception, `describe` tells OpenAPI which ones an endpoint knows.
+`answer` translates any exception, `describe` tells OpenAPI which ones an endpoint knows. A family
+of endpoints that has `Words` of its own says the same facts in them.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -78,6 +80,45 @@ class Malformed(BaseModel):
     code: str = errors.InvalidRequest.code
 
 
+class PlainProblem(BaseModel):
+    """Any failure, a request that does not fit included: one sentence that says what to do."""
+
+    error: str
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a family of endpoints says that something has failed."""
+
+    malformed: int = 422
+    """The status of a request that does not fit its schema."""
+    plain: bool = False
+    """`{"error": sentence}` whatever fails, for `{"detail": …, "code": …}`."""
+    own: Mapping[type[errors.HoldfastError], tuple[int, str]] = field(default_factory=dict)
+    """What this family answers in its own way: status and sentence."""
+
+    def status(self, kind: type[errors.HoldfastError]) -> int:
+        known = _STATUS | {error: status for error, (status, _) in self.own.items()}
+        return next((known[each] for each in kind.__mro__ if each in known), 500)
+
+    def sentence(self, kind: type[errors.HoldfastError], usual: str) -> str:
+        return next((self.own[each][1] for each in kind.__mro__ if each in self.own), usual)
+
+    def body(self, sentence: str, code: str | None = None) -> dict[str, Any]:
+        if self.plain:
+            return {"error": sentence}
+        return {"detail": sentence} | ({"code": code} if code else {})
+
+    def faults(self, found: list[dict[str, Any]]) -> dict[str, Any]:
+        """The body for a request that does not fit."""
+        if self.plain:
+            return {"error": "; ".join(map(_in_words, found))}
+        return {"detail": found, "code": errors.InvalidRequest.code}
+
+
+USUAL = Words()
+
+
 class _Answer(JSONResponse):
     """Plain ASCII, so that no text whatsoever can fail to be encoded."""
 
@@ -85,44 +126,39 @@ class _Answer(JSONResponse):
         return json.dumps(content, separators=(",", ":")).encode("ascii")
 
 
-def answer(error: Exception, malformed: int = 422) -> JSONResponse:
-    """Translate any exception; the unexpected ones are logged and become a bare 500.
-
-    `malformed` is the status of a request that does not fit its schema.
-    """
+def answer(error: Exception, words: Words = USUAL) -> JSONResponse:
+    """Translate any exception; the unexpected ones are logged and become a bare 500."""
     match error:
         case errors.HoldfastError():
-            return _known(error)
+            return _known(error, words)
         case RequestValidationError():
-            return _malformed(_faults(error.errors()), malformed)
+            return _malformed(_faults(error.errors()), words)
         case json.JSONDecodeError():
-            return _malformed([_json_fault(error.msg)], malformed)
+            return _malformed([_json_fault(error.msg)], words)
         case HTTPException(status_code=413):
-            return _known(errors.PayloadTooLarge())
+            return _known(errors.PayloadTooLarge(), words)
         case HTTPException():
-            return _Answer({"detail": error.detail}, error.status_code, headers=error.headers)
+            return _Answer(words.body(error.detail), error.status_code, headers=error.headers)
     if _is_too_long(error):
         too_long = errors.TooLongToKeep()
-        return _Answer({"detail": str(too_long), "code": too_long.code}, malformed)
+        return _Answer(words.body(str(too_long), too_long.code), words.malformed)
     if isinstance(error, _DATABASE_OUTAGES) or _lost_connection(error):
         log.warning("database_failed", exc_info=error)
-        return _known(errors.DatabaseUnavailable())
+        return _known(errors.DatabaseUnavailable(), words)
     log.error("request_failed", exc_info=error)
-    return _Answer({"detail": "Internal server error"}, 500)
+    return _Answer(words.body("Internal server error"), 500)
 
 
-def _status(error: type[errors.HoldfastError]) -> int:
-    return next((_STATUS[kind] for kind in error.__mro__ if kind in _STATUS), 500)
-
-
-def describe(*known: type[errors.HoldfastError]) -> dict[int | str, dict[str, Any]]:
+def describe(
+    *known: type[errors.HoldfastError], words: Words = USUAL
+) -> dict[int | str, dict[str, Any]]:
     """OpenAPI `responses` for the errors that an endpoint adds to those which all have."""
-    by_status: defaultdict[int, list[str]] = defaultdict(list)
+    by_status: defaultdict[int, dict[str, None]] = defaultdict(dict)
     for error in known:
-        by_status[_status(error)].append(error.sentence)
+        by_status[words.status(error)][words.sentence(error, error.sentence)] = None
     return {
         status: {
-            "model": Malformed if status == _status(errors.InvalidRequest) else Problem,
+            "model": _model(status, words),
             "description": " Or: ".join(sentences),
             **(_RETRY_AFTER if status in (429, 503) else {}),
         }
@@ -130,31 +166,54 @@ def describe(*known: type[errors.HoldfastError]) -> dict[int | str, dict[str, An
     }
 
 
-ANY: dict[int | str, dict[str, Any]] = {
-    **describe(errors.TooManyRequests, errors.Unavailable),
-    500: {"model": Problem, "description": "A fault of ours, logged under `X-Request-ID`."},
-}
-TOKEN_REQUIRED = describe(errors.NotAuthenticated, errors.InsufficientPermissions)
-BODY = describe(errors.PayloadTooLarge)
+def describe_shared(
+    words: Words, *, token_required: bool, takes_body: bool
+) -> dict[int | str, dict[str, Any]]:
+    """The same for the errors that all endpoints of a kind have."""
+    return {
+        **describe(errors.TooManyRequests, errors.Unavailable, words=words),
+        500: {
+            "model": PlainProblem if words.plain else Problem,
+            "description": "A fault of ours, logged under `X-Request-ID`.",
+        },
+        words.malformed: {
+            "model": PlainProblem if words.plain else Malformed,
+            "description": "What is wrong with it, and where.",
+        },
+        **(describe(*_OF_TOKENS, words=words) if token_required else {}),
+        **(describe(errors.PayloadTooLarge, words=words) if takes_body else {}),
+    }
 
 
-def describe_malformed(status: int) -> dict[int | str, dict[str, Any]]:
-    """The same for a request that does not fit its schema."""
-    return {status: {"model": Malformed, "description": "What is wrong with it, and where."}}
+_OF_TOKENS = (errors.TokenMissing, errors.NotAuthenticated, errors.InsufficientPermissions)
 
 
-def _known(error: errors.HoldfastError) -> JSONResponse:
+def _model(status: int, words: Words) -> type[BaseModel]:
+    if words.plain:
+        return PlainProblem
+    return Malformed if status == words.status(errors.InvalidRequest) else Problem
+
+
+def _known(error: errors.HoldfastError, words: Words) -> JSONResponse:
+    status = words.status(type(error))
     headers: dict[str, str] = {}
-    if isinstance(error, errors.NotAuthenticated):
+    if status == _STATUS[errors.NotAuthenticated]:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, errors.Unavailable | errors.TooManyRequests):
         headers["Retry-After"] = str(error.retry_after)
-    told = {"detail": str(error), "code": error.code}
-    return _Answer(told, _status(type(error)), headers=headers)
+    told = words.body(words.sentence(type(error), str(error)), error.code)
+    return _Answer(told, status, headers=headers)
 
 
-def _malformed(faults: list[dict[str, Any]], status: int) -> JSONResponse:
-    return _Answer({"detail": faults, "code": errors.InvalidRequest.code}, status)
+def _malformed(faults: list[dict[str, Any]], words: Words) -> JSONResponse:
+    return _Answer(words.faults(faults), words.malformed)
+
+
+def _in_words(fault: Mapping[str, Any]) -> str:
+    """A fault as a sentence: `receiverId: Field required`."""
+    place = ".".join(str(part) for part in fault["loc"][1:])
+    what = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{place}: {what}" if place else what
 
 
 def _lost_connection(error: Exception) -> bool:

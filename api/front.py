@@ -58,7 +58,7 @@ class Front:
 
     async def _identify(self, scope: Scope) -> Principal | Exception | None:
         token = bearer_token(Headers(scope=scope).get("authorization", ""))
-        if token is None:
+        if not token:
             return None
         try:
             return await self._authenticator.identify(token)

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
-from api import errors
 from api.access import Members, Rule, admit, rule_among
 from api.bodies import StrictRequest, check_address
+from api.errors import USUAL, Words, answer, describe_shared
 from domain.errors import Unavailable
 
 _PATIENCE = 12.0
@@ -26,21 +26,25 @@ class GuardedRoute(APIRoute):
     """
 
     rule: Rule
-    malformed: ClassVar[int] = 422
-    """The status of a request that does not fit its schema."""
+    words: ClassVar[Words] = USUAL
+    """In which failures are told."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401
         rule = rule_among(options.get("dependencies") or ())
         if rule is None:
             raise TypeError(f"{path} does not say who may call: dependencies=[allow(…)]")
         self.rule = rule
-        shared = _shared_errors(rule, options["methods"], self.malformed)
+        shared = describe_shared(
+            self.words,
+            token_required=isinstance(rule, Members),
+            takes_body=not _BODILESS.issuperset(options["methods"]),
+        )
         options["responses"] = shared | options["responses"]
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        rule, malformed = self.rule, self.malformed
+        rule, words = self.rule, self.words
 
         async def guarded(request: Request) -> Response:
             try:
@@ -49,36 +53,35 @@ class GuardedRoute(APIRoute):
                 async with asyncio.timeout(_PATIENCE):
                     return await handle(StrictRequest(request.scope, request.receive))
             except TimeoutError:
-                return errors.answer(Unavailable())
+                return answer(Unavailable(), words)
             except Exception as error:  # noqa: BLE001  the translator of all failures
-                return errors.answer(error, malformed)
+                return answer(error, words)
 
         return guarded
-
-
-class _DistinctRoute(GuardedRoute):
-    """Keeps 422 for what is well formed and makes no sense, as seed 003 does."""
-
-    malformed = 400
 
 
 class Routes(APIRouter):
     """A router whose every route has to say who may call it.
 
-    `malformed` is the status of requests that do not fit their schema.
+    `malformed` is the status of requests that do not fit their schema: 400 for families that keep
+    422 for what is well formed and makes no sense, as seed 003 does. A family which tells failures
+    in another shape gives its `words` instead, to its routes and to each `describe`:
+
+        router = Routes(prefix="/api/chat", words=PLAIN, tags=["Team chat"])
+
+        @router.post("/messages", responses=describe(UnknownUser, words=PLAIN), dependencies=[…])
+
+    What is raised stays the same. Unknown addresses below the prefix are told in `words` too, once
+    the router is among the families of `api.app`. Seed 002's are `api.team_access.PLAIN`.
     """
 
-    def __init__(self, *, malformed: Literal[400, 422] = 422, **options: Any) -> None:  # noqa: ANN401
-        route_class = GuardedRoute if malformed == GuardedRoute.malformed else _DistinctRoute
+    def __init__(
+        self,
+        *,
+        malformed: Literal[400, 422] = 422,
+        words: Words | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        self.words = words or Words(malformed)
+        route_class = type("WordedRoute", (GuardedRoute,), {"words": self.words})
         super().__init__(route_class=route_class, **options)
-
-
-def _shared_errors(
-    rule: Rule, methods: set[str] | list[str], malformed: int
-) -> dict[int | str, dict[str, Any]]:
-    return {
-        **errors.ANY,
-        **errors.describe_malformed(malformed),
-        **(errors.TOKEN_REQUIRED if isinstance(rule, Members) else {}),
-        **({} if _BODILESS.issuperset(methods) else errors.BODY),
-    }

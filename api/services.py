@@ -10,9 +10,22 @@ from api.auth import Authenticator
 from api.config import ApiConfig
 from api.limits import RateLimits
 from api.readiness import Probe
+from assistant.advice import Adviser
+from assistant.desk import DeskAssistant
 from domain.principals import Principal
 from store.database import Database
+from store.meaning import Meanings
 from workflows.engine import Engine
+
+
+@dataclass(frozen=True)
+class Helpers:
+    """The language models that help agents; without them, what is built in does."""
+
+    adviser: Adviser | None = None
+    desk: DeskAssistant | None = None
+    meanings: Meanings | None = None
+    """What questions mean; without them, articles are found by their words."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +36,7 @@ class Services:
     authenticator: Authenticator
     limits: RateLimits
     readiness: Probe
+    helpers: Helpers
 
     async def count_message(self, caller: Principal, on_behalf_of: str | None = None) -> None:
         """Raises TooManyRequests for a customer who writes faster than people do.

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.chat_access import Acting, acting_agent
-from api.streams import TICKETS, Audience, Topic
+from api.streams import TICKETS, Audience, Inbox, Topic
 from domain.errors import InsufficientPermissions, InvalidRequest
 from domain.ids import ticket_id_text
 from domain.models import ThreadKind
@@ -35,6 +35,13 @@ def audience_of(principal: Principal) -> Audience:
     raise InsufficientPermissions
 
 
+def require_staff(principal: Principal) -> str:
+    """The user of team chat, a person of the desk. Raises InsufficientPermissions for others."""
+    if not principal.is_staff:
+        raise InsufficientPermissions
+    return principal.id
+
+
 async def acting_in_chat(
     session: AsyncSession, principal: Principal, agent_id: str | None
 ) -> Acting | None:
@@ -50,6 +57,8 @@ def named(topic: Topic) -> Answer:
     """A topic as clients name it."""
     if topic == TICKETS:
         return {"scope": topic}
+    if isinstance(topic, Inbox):
+        return {"scope": "team"}
     if topic.kind is ThreadKind.TICKET:
         return {"ticketId": ticket_id_text(topic.id)}
     return {"conversationId": str(topic.id)}

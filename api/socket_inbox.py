@@ -17,6 +17,9 @@ from api.socket_tasks import Tasks
 from api.streams import Gone
 from domain.errors import DatabaseUnavailable, HoldfastError, InvalidRequest, TooManyRequests
 
+ARRIVAL = "connect"
+"""What we ask for in a client's name, uncounted, when it has come: clients cannot call it so, see
+`api.socket_frames`."""
 _MAX_WAITING = 64
 """Calls of one client that may wait for their turn. Who sends more does not wait for answers."""
 _JUDGED_AT_ONCE = 8
@@ -72,7 +75,8 @@ class Inbox:
 
     async def _handle(self, call: Call) -> None:
         with self._refusing(call):
-            await self._admit()
+            if call.event != ARRIVAL:
+                await self._admit()
             if call.event in self._commands.judged:
                 if not self._judged.put(call):
                     raise TooManyRequests(_RETRY_AFTER)

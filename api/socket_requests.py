@@ -31,14 +31,14 @@ class Unsubscribe(_Request):
     conversation that a customer has.
     """
 
-    scope: Literal["tickets", "queue", "conversation"] | None = None
+    scope: Literal["tickets", "queue", "team", "conversation"] | None = None
     conversation_id: ConversationIdAsSent | None = None
     ticket_id: TicketIdAsSent | None = None
 
     @model_validator(mode="after")
     def _names_one(self) -> Self:
         conversation = self.scope == "conversation" or self.conversation_id is not None
-        scope = self.scope in ("tickets", "queue")
+        scope = self.scope in ("tickets", "queue", "team")
         if conversation + scope + (self.ticket_id is not None) != 1:
             raise ValueError("Name either a scope, a conversationId or a ticketId.")
         return self
@@ -120,3 +120,10 @@ def subscription_in(query: Mapping[str, str], principal: Principal) -> dict[str,
     if principal.role is Role.VISITOR or said.get("role") == "customer":
         return {**said, "scope": "conversation"}
     return None
+
+
+def inbox_in(query: Mapping[str, str]) -> dict[str, str]:
+    """The same for what every socket of a colleague follows: its own user's inbox of team chat,
+    from `afterMessageId` on, or from now."""
+    after = query.get("afterMessageId", "")
+    return {"scope": "team"} | ({} if after in _LEFT_OUT else {"afterSeq": after})

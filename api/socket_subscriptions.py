@@ -7,9 +7,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.chat_access import visible
 from api.ownership import own_customer, require_access
 from api.queue_board import QueueBoard
-from api.socket_commands import Answer, Caller, Command, audience_of, named, no_such_subscription
+from api.socket_commands import (
+    Answer,
+    Caller,
+    Command,
+    audience_of,
+    named,
+    no_such_subscription,
+    require_staff,
+)
 from api.socket_requests import Subscribe, TicketIdAsSent, Unsubscribe, parse
-from api.streams import TICKETS, Audience, Streams, Topic
+from api.streams import TICKETS, Audience, Inbox, Streams, Topic
 from domain.errors import (
     ConversationNotFound,
     InsufficientPermissions,
@@ -45,7 +53,10 @@ class Subscriptions:
         if request.scope == "queue":
             await self._board.join(caller.sid)
             return _QUEUE
-        topic = await self._visible(caller.principal, request)
+        if request.scope == "team":
+            topic: Topic = Inbox(require_staff(caller.principal))
+        else:
+            topic = await self._visible(caller.principal, request)
         seq = await self._streams.subscribe(caller.sid, topic, audience, request.after_seq)
         return {**named(topic), "seq": seq}
 
@@ -58,6 +69,9 @@ class Subscriptions:
             return _QUEUE
         topic: Topic = TICKETS
         if request.scope == "tickets":
+            self._require(caller, topic)
+        elif request.scope == "team":
+            topic = Inbox(require_staff(caller.principal))
             self._require(caller, topic)
         elif request.ticket_id is not None:
             topic = await self.ticket(caller, request.ticket_id)

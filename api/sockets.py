@@ -6,8 +6,9 @@
         ...  # serve `asgi`
 
 A client subscribes by its handshake's query (`scope`, `conversationId`, `ticketId`, `afterSeq`),
-and later by `subscribe` and `unsubscribe`. Its token alone says what it may see. What cannot be
-done is told in the acknowledgement, as `{code, message}`, or by `system:error`; refused
+and later by `subscribe` and `unsubscribe`. A colleague's socket follows its own inbox of team chat
+besides, from the handshake's `afterMessageId` on. Its token alone says what it may see. What cannot
+be done is told in the acknowledgement, as `{code, message}`, or by `system:error`; refused
 subscriptions by both.
 """
 
@@ -30,20 +31,27 @@ from api.services import Services
 from api.socket_chat import ChatCommands
 from api.socket_commands import Answer, Caller
 from api.socket_credentials import expires_in, token_in
-from api.socket_inbox import Commands, Inbox, refusal_of
+from api.socket_inbox import ARRIVAL, Commands, Inbox, refusal_of
 from api.socket_receiver import Call, Handshake, NotNow, Refused
-from api.socket_requests import subscription_in
+from api.socket_requests import inbox_in, subscription_in
 from api.socket_seats import Seats
 from api.socket_server import SocketServer
 from api.socket_subscriptions import Subscriptions
 from api.socket_tasks import Tasks
+from api.socket_team import TeamCommands
 from api.socket_whispers import Whispers, event_of
 from api.stream_sources import DatabaseSources
-from api.streams import Streams
-from domain.errors import InsufficientPermissions, NotAuthenticated, TooManyRequests
+from api.streams import Gone, Streams
+from api.team_news import NewsOfTeam
+from domain.errors import (
+    InsufficientPermissions,
+    InvalidRequest,
+    NotAuthenticated,
+    TooManyRequests,
+)
 from domain.principals import Principal, Role
 from store.attendance import Person
-from store.feed import Feed, Watch, WhisperKind
+from store.feed import Feed, Watch, Whisper, WhisperKind
 
 log = structlog.get_logger(__name__)
 
@@ -65,8 +73,8 @@ class Client:
     """Whose being here it counts for."""
     here: bool = False
     expiry: asyncio.TimerHandle | None = None
-    wanted: Call | None = None
-    """What it has asked for in the handshake."""
+    wanted: list[Call] = field(default_factory=list)
+    """What it has asked for in the handshake, and what comes by itself."""
     inbox: Inbox = field(init=False)
 
 
@@ -87,6 +95,9 @@ class Sockets:
         self.presence = Presence(database, services.engine.nudge_soon)
         self._clients: dict[str, Client] = {}
         self._tasks = Tasks()
+        self._team_news = NewsOfTeam(
+            database, self._streams, self._server, self._colleagues, self._tasks
+        )
         self._subscriptions = Subscriptions(database, self._streams, self._board)
         chat = ChatCommands(services)
         self._commands = Commands(
@@ -94,7 +105,9 @@ class Sockets:
                 **self._subscriptions.table(),
                 **Whispers(database, feed, self._subscriptions).table(),
                 **chat.table(),
+                **TeamCommands(database).table(),
                 "subscribe": self._subscribe,
+                ARRIVAL: self._follow_own_inbox,
             },
             judged=chat.judged(),
         )
@@ -138,9 +151,11 @@ class Sockets:
         client = Client(sid, principal, address, key, person)
         caller, admit = Caller(sid, principal), partial(self._admit, client)
         client.inbox = Inbox(caller, self._commands, self._server, admit, self._tasks)
+        if principal.is_staff:
+            client.wanted.append(Call(ARRIVAL, [inbox_in(handshake.query)], ack=None))
         wanted = subscription_in(handshake.query, principal)
         if wanted is not None:
-            client.wanted = Call("subscribe", [wanted], ack=None)
+            client.wanted.append(Call("subscribe", [wanted], ack=None))
         seconds = expires_in(token, principal)
         # From here on nothing waits: whoever has a seat is a client, and gives it back.
         try:
@@ -156,8 +171,8 @@ class Sockets:
         if client is None:
             return
         self._arrive(client)
-        if client.wanted is not None:
-            client.inbox.put(client.wanted)
+        for call in client.wanted:
+            client.inbox.put(call)
 
     def called(self, sid: str, call: Call) -> None:
         client = self._clients.get(sid)
@@ -209,10 +224,33 @@ class Sockets:
                 # It left meanwhile.
                 self._subscriptions.leave(caller.sid)
 
+    async def _follow_own_inbox(self, caller: Caller, arguments: Sequence[object]) -> Answer:
+        """For a colleague's socket. When it says from where, but senselessly, it follows from now
+        on; what cannot be read at the moment is tried again."""
+        try:
+            return await self._subscribe(caller, arguments)
+        except InvalidRequest:
+            self.called(caller.sid, Call(ARRIVAL, [{"scope": "team"}], ack=None))
+            raise
+        except Gone:
+            raise
+        except Exception as error:  # noqa: BLE001  mostly the database is away
+            log.warning("inbox_not_followed", reason=type(error).__name__)
+            again = partial(self.called, caller.sid, Call(ARRIVAL, list(arguments), ack=None))
+            asyncio.get_running_loop().call_later(_RESTART_AFTER, again)
+            return {}
+
+    def _colleagues(self) -> list[str]:
+        """The sockets of all of them."""
+        return [client.sid for client in self._clients.values() if client.principal.is_staff]
+
     async def _follow(self, watch: Watch) -> None:
         while True:
             changes = await watch.changes()
             for whisper in changes.whispers:
+                if not isinstance(whisper, Whisper):
+                    self._team_news.tell(whisper)
+                    continue
                 if whisper.kind is WhisperKind.DELIVERY:
                     if self._streams.has_listeners(whisper.thread):
                         self._tasks.start(self._delivery_news.tell(whisper))

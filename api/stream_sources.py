@@ -1,17 +1,18 @@
-"""What the streams consist of: the events of one log, and the list of all tickets."""
+"""What the streams consist of: the events of one log, a colleague's messages, the list of all
+tickets."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
 from api.chat_views import event_payload, message_view
 from api.discretion import for_customers
-from api.streams import TICKETS, Event, Page, Source, Topic
+from api.streams import TICKETS, Event, Inbox, Log, Page, Source, Topic
+from api.team_inbox import InboxSource
 from api.views import ticket_updated, timeline_entry
 from domain.ids import ticket_id_text
 from domain.models import ThreadKind, ThreadRef, Visibility
-from store import changes, reading
+from store import changes, reading, team_chat
 from store.changes import Moment, Window
 from store.database import Database
 from store.reading import Entry
@@ -95,11 +96,22 @@ class DatabaseSources:
     def of(self, topic: Topic) -> Source[Any]:
         if topic == TICKETS:
             return TicketsSource(self._database)
+        if isinstance(topic, Inbox):
+            return InboxSource(self._database, topic)
         return LogSource(self._database, topic)
 
-    async def heads(self, thread_ids: Collection[UUID]) -> dict[UUID, int]:
+    async def heads(self, logs: Collection[Log]) -> dict[Log, int]:
+        threads = {log.id: log for log in logs if isinstance(log, ThreadRef)}
+        inboxes = {log.user_id: log for log in logs if isinstance(log, Inbox)}
+        found: dict[Log, int] = {}
         async with self._database.reading() as session:
-            return await changes.heads(session, thread_ids)
+            if threads:
+                of_threads = await changes.heads(session, threads)
+                found |= {threads[each]: head for each, head in of_threads.items()}
+            if inboxes:
+                of_inboxes = await team_chat.heads(session, inboxes)
+                found |= {inboxes[each]: head for each, head in of_inboxes.items()}
+        return found
 
 
 def _of_ticket(entry: Entry) -> Event:

@@ -1,7 +1,8 @@
 """Who hears of what, in which order: the heart of the sockets, without a socket in it.
 
-A *stream* is what can be subscribed to: the log of one thread, or the list of all tickets. It
-has a *position*, up to which its members have been sent everything. Two things happen to it:
+A *stream* is what can be subscribed to: the log of one thread, the messages that one colleague
+sent or got, or the list of all tickets. It has a *position*, up to which its members have been sent
+everything. Two things happen to it:
 
 - `pump` reads what follows the position, sends it to all members, and moves the position on.
 - `join` lets somebody in: it reads what lies between where the newcomer stands and the position,
@@ -27,13 +28,23 @@ from uuid import UUID
 import structlog
 
 from domain.models import ThreadRef
-from store.feed import Watch
+from store.feed import Changes, Watch
 
 log = structlog.get_logger(__name__)
 
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """The messages of team chat that a user sent or got; positions are their ids."""
+
+    user_id: str
+
+
 TICKETS: Final = "tickets"
-Topic = ThreadRef | Literal["tickets"]
-"""The log of a thread, or the list of all tickets."""
+Log = ThreadRef | Inbox
+"""What is written entry by entry."""
+Topic = Log | Literal["tickets"]
+"""A log, or the list of all tickets."""
 
 _TICKETS_PAUSE = 0.01
 """Seconds between two reads of the list. A ticket that changes twice within is told of once."""
@@ -58,6 +69,8 @@ class Event:
     private: bool
     for_customers: Mapping[str, Any] | None = None
     """What customers get for the payload, where they get something else."""
+    besides: str | None = None
+    """The socket it came from, which has its answer."""
 
 
 Position = TypeVar("Position")
@@ -91,8 +104,8 @@ class Source(Protocol[Position]):
 class Sources(Protocol):
     def of(self, topic: Topic) -> Source[Any]: ...
 
-    async def heads(self, thread_ids: Collection[UUID]) -> dict[UUID, int]:
-        """How far each of these logs is written."""
+    async def heads(self, logs: Collection[Log]) -> Mapping[Log, int]:
+        """How far each of these is written."""
 
 
 class Gone(Exception):
@@ -207,13 +220,14 @@ class Stream(Generic[Position]):
 
     def _send(self, page: Page[Position], members: Mapping[str, Audience]) -> None:
         for event in page.events:
+            told = [sid for sid in members if sid != event.besides]
             if not event.private and event.for_customers is None:
-                self._outlet.send(event.name, event.payload, members)
+                self._outlet.send(event.name, event.payload, told)
                 continue
-            staff = [sid for sid, audience in members.items() if audience is Audience.STAFF]
+            staff = [sid for sid in told if members[sid] is Audience.STAFF]
             self._outlet.send(event.name, event.payload, staff)
             if event.for_customers is not None:
-                others = members.keys() - set(staff)
+                others = set(told) - set(staff)
                 self._outlet.send(event.name, event.for_customers, others)
 
 
@@ -287,10 +301,10 @@ class Streams:
             pumps.create_task(self._follow_tickets(watch))
             while True:
                 changes = await watch.changes()
-                self._tickets_changed.set()
-                ids = await self._behind(watch) if changes.reset else changes.threads
-                topics = {self._threads[thread_id] for thread_id in ids & self._threads.keys()}
-                for topic in topics - self._waiting:
+                if changes.threads or changes.reset:
+                    self._tickets_changed.set()
+                logs = await self._behind(watch) if changes.reset else self._hinted(changes)
+                for topic in logs - self._waiting:
                     self._waiting.add(topic)
                     pumps.create_task(self._pump(topic, watch))
 
@@ -313,24 +327,27 @@ class Streams:
                 log.exception("stream_unreadable", topic=str(topic))
                 self._retry_later(watch)
 
-    async def _behind(self, watch: Watch) -> set[UUID]:
-        """Threads whose log is written further than their stream, without reading all logs."""
-        threads = list(self._threads)
-        behind: set[UUID] = set()
+    def _hinted(self, changes: Changes) -> set[Log]:
+        """Logs that have a stream, and may be written further than it."""
+        threads: set[Log] = {self._threads[each] for each in changes.threads & self._threads.keys()}
+        return threads | {inbox for inbox in map(Inbox, changes.inboxes) if inbox in self._streams}
+
+    async def _behind(self, watch: Watch) -> set[Log]:
+        """Logs that are written further than their stream, without reading them all."""
+        logs = [topic for topic in self._streams if topic != TICKETS]
+        behind: set[Log] = set()
         try:
-            for start in range(0, len(threads), _HEADS_AT_ONCE):
-                heads = await self._sources.heads(threads[start : start + _HEADS_AT_ONCE])
-                behind |= {
-                    thread_id for thread_id in heads if heads[thread_id] != self._seq(thread_id)
-                }
+            for start in range(0, len(logs), _HEADS_AT_ONCE):
+                heads = await self._sources.heads(logs[start : start + _HEADS_AT_ONCE])
+                behind |= {each for each in heads if heads[each] != self._seq(each)}
         except Exception:
             log.exception("heads_unreadable")
             self._retry_later(watch)
         return behind
 
-    def _seq(self, thread_id: UUID) -> int | None:
-        topic = self._threads.get(thread_id)
-        return self._streams[topic].seq if topic else None
+    def _seq(self, log: Log) -> int | None:
+        stream = self._streams.get(log)
+        return stream.seq if stream else None
 
     def _retry_later(self, watch: Watch) -> None:
         """Everything once more, whatever it was: failures are rare, and mostly concern all."""

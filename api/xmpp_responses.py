@@ -38,7 +38,10 @@ async def list_pending_responses(
     async with services.database.begin() as session:
         found = await xmpp_desk.awaiting(session, offset=(page - 1) * limit, limit=limit)
         newest = await reading.newest_entries(
-            session, [row.ticket.id for row in found], private=False
+            session,
+            [row.ticket.id for row in found],
+            private=False,
+            author=AuthorKind.CUSTOMER,
         )
     return [pending_ticket(row, entry) for row in found for entry in newest.get(row.ticket.id, ())]
 

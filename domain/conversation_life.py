@@ -28,8 +28,6 @@ class ConversationPolicy(BaseModel):
     """After this, a customer whose sockets are gone is not expected back soon."""
     idle_timeout: timedelta
     """A conversation in which nobody says anything for so long is closed."""
-    assistant: bool = False
-    """Whether there is an assistant that a customer could go on with."""
 
 
 class ConversationState(ThreadState):
@@ -56,6 +54,9 @@ class ConversationState(ThreadState):
     released_at: datetime | None = None
     """When it was given back last: the silence before that is not the customer's."""
     with_assistant: bool = False
+    """The customer has chosen the assistant, and nobody else has come since."""
+    handed_over: bool = False
+    """The assistant has promised that a person will answer, and none has."""
     as_ticket: bool = False
     """It goes on as a ticket."""
 
@@ -73,7 +74,7 @@ class ConversationState(ThreadState):
 
     @property
     def unanswered(self) -> bool:
-        return self.last_word_by is AuthorKind.CUSTOMER
+        return self.handed_over or self.last_word_by is AuthorKind.CUSTOMER
 
     def as_written(self) -> Self:
         return self.model_copy(update={"last_word_at": self.queued_at, "last_word_by": None})

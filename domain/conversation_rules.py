@@ -1,7 +1,8 @@
 """The rules of a live conversation, as pure functions; see `domain.ticket_rules` for the pattern.
 
 What people command (`obey`), what is written into it (`hear`), and times that come (`expire`).
-Whether an agent has room is not known here: the allocator looks when the decision is written.
+Whether an agent has room, and whether there is an assistant, is not known here: that is looked up
+when the decision is written.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,6 @@ from domain.conversation_life import (
 from domain.errors import (
     ConversationIsClosed,
     ConversationTaken,
-    NoAssistant,
     NotAccepted,
     NotAssigned,
 )
@@ -48,8 +48,8 @@ def obey(
 ) -> Decision:
     """Carry out what a person, or the allocator, commands.
 
-    Raises ConversationTaken, ConversationIsClosed, NotAssigned, NotAccepted and NoAssistant. A
-    command that asks for what is the case already changes nothing and leaves no event.
+    Raises ConversationTaken, ConversationIsClosed, NotAssigned and NotAccepted. A command that
+    asks for what is the case already changes nothing and leaves no event.
     """
     decision = Decision(state)
     command, by = order.command, order.by
@@ -82,7 +82,7 @@ def obey(
             _require_assigned(state, command.agent_id)
             return _close(decision, by, _TO_TICKET, as_ticket=True)
         case GoOnWithAssistant():
-            return _go_on_with_assistant(decision, by, policy)
+            return _go_on_with_assistant(decision, by)
 
 
 def hear(
@@ -129,6 +129,8 @@ def alarms(state: ConversationState, policy: ConversationPolicy) -> list[Alarm]:
 def waiting_for(state: ConversationState) -> str:
     """What the conversation waits for, as a sentence for operators."""
     match state.status:
+        case ConversationStatus.QUEUED if state.with_assistant:
+            return "the assistant answers; waiting for an agent too"
         case ConversationStatus.QUEUED if state.queue_timeout_at is None:
             return "waiting for an agent, and the customer was told that nobody is free"
         case ConversationStatus.QUEUED:
@@ -167,6 +169,7 @@ def _assign(
         agent_gone_at=None,
         agent_spoke=False,
         released_by=None,
+        with_assistant=False,
     )
     return _connect(decision)
 
@@ -219,15 +222,18 @@ def _close_by_itself(decision: Decision, cause: EventType) -> Decision:
     return _close(decision, None, cause, as_ticket=decision.state.unanswered)
 
 
-def _go_on_with_assistant(
-    decision: Decision, by: str | None, policy: ConversationPolicy
-) -> Decision:
-    if not policy.assistant:
-        raise NoAssistant
+def _go_on_with_assistant(decision: Decision, by: str | None) -> Decision:
     if decision.state.with_assistant:
         return decision
     told = _told(EventType.ASSISTANT, decision.state.status, by=by)
-    return decision.then(told, with_assistant=True, queue_timeout_at=None)
+    return decision.then(told, with_assistant=True, handed_over=False, queue_timeout_at=None)
+
+
+def _hand_over(decision: Decision, now: datetime, policy: ConversationPolicy) -> Decision:
+    """Who has waited for nobody, because of the assistant, waits from now on."""
+    again = decision.state.with_assistant and decision.state.status is QUEUED
+    due = now + policy.queue_timeout if again else decision.state.queue_timeout_at
+    return decision.then(handed_over=True, with_assistant=False, queue_timeout_at=due)
 
 
 def _hear_words(decision: Decision, head: Head) -> Decision:
@@ -235,7 +241,8 @@ def _hear_words(decision: Decision, head: Head) -> Decision:
     if head.author is AuthorKind.CUSTOMER:
         return _connect(decision.then(customer_spoke=True))
     if head.author is AuthorKind.AGENT:
-        return _connect(decision.then(agent_spoke=decision.state.agent_id is not None))
+        spoke = decision.state.agent_id is not None
+        return _connect(decision.then(agent_spoke=spoke, handed_over=False))
     return decision
 
 
@@ -255,6 +262,8 @@ def _hear_event(
             return decision.then(agent_gone_at=event.since or head.at)
         case EventType.SIGNED_OFF if is_agents:
             return _release(decision, _SIGNED_OFF, None, now, policy)
+        case EventType.HANDED_OVER:
+            return _hand_over(decision, now, policy)
         case _:
             return decision
 

@@ -9,11 +9,15 @@
         NotAssigned
         NotAccepted
       NotAuthenticated
+        TokenMissing
       InsufficientPermissions
       NotFound
         TicketNotFound
         CustomerNotFound
         ConversationNotFound
+        UserNotFound
+        ContactNotFound
+        ArticleNotFound
       Gone                      it was there, and is over for good
         ConversationIsClosed
       Conflict                  it makes sense, but not now
@@ -24,6 +28,7 @@
         AgentIsOffDuty
         WrongTeam
         NoAssistant
+        ArticleChanged
         IdempotencyKeyReused
       TooManyRequests
       PayloadTooLarge
@@ -96,6 +101,10 @@ class NotAuthenticated(HoldfastError):
     sentence = "Invalid authentication token"
 
 
+class TokenMissing(NotAuthenticated):
+    """None was sent; where there was one that is no good, it is NotAuthenticated."""
+
+
 class InsufficientPermissions(HoldfastError):
     code = "forbidden"
     sentence = "Insufficient permissions"
@@ -116,6 +125,18 @@ class CustomerNotFound(NotFound):
 
 class ConversationNotFound(NotFound):
     sentence = "Conversation not found"
+
+
+class ArticleNotFound(NotFound):
+    sentence = "Article not found"
+
+
+class UserNotFound(NotFound):
+    sentence = "User not found: a colleague exists from the first call, or by `holdfast agent add`."
+
+
+class ContactNotFound(NotFound):
+    sentence = "There is no such contact."
 
 
 class Gone(HoldfastError):
@@ -164,6 +185,11 @@ class WrongTeam(Conflict):
 class NoAssistant(Conflict):
     code = "no_assistant"
     sentence = "There is no assistant here. Keep waiting, or leave the conversation as a ticket."
+
+
+class ArticleChanged(Conflict):
+    code = "article_changed"
+    sentence = "Somebody has changed the article since you read it. Read it again, then change it."
 
 
 class IdempotencyKeyReused(Conflict):

@@ -42,6 +42,7 @@ HEARD = frozenset(
         EventType.DISCONNECTED,
         EventType.SIGNED_OFF,
         EventType.FROM_CONVERSATION,
+        EventType.HANDED_OVER,
     }
 )
 """Events that others than the thread's workflow write, and that it has to look at."""

@@ -4,7 +4,12 @@ import re
 from typing import NewType
 from uuid import UUID, uuid4, uuid5
 
-from domain.errors import ConversationNotFound, CustomerNotFound, TicketNotFound
+from domain.errors import (
+    ArticleNotFound,
+    ConversationNotFound,
+    CustomerNotFound,
+    TicketNotFound,
+)
 
 TicketNumber = NewType("TicketNumber", int)
 TicketRef = UUID | TicketNumber
@@ -27,6 +32,10 @@ def customer_id_text(customer_id: UUID) -> str:
     return f"cust_{customer_id.hex}"
 
 
+def article_id_text(article_id: UUID) -> str:
+    return f"art_{article_id.hex}"
+
+
 def parse_ticket_ref(text: str) -> TicketRef:
     """Read any of the three spellings of a ticket's id: `tkt_` + 32 hex, a UUID, a number.
 
@@ -46,6 +55,14 @@ def parse_customer_id(text: str) -> UUID:
     found = _uuid(text.removeprefix("cust_")) if text.startswith("cust_") else None
     if found is None:
         raise CustomerNotFound
+    return found
+
+
+def parse_article_id(text: str) -> UUID:
+    """Read `art_` + 32 hex. Raises ArticleNotFound for anything else."""
+    found = _uuid(text.removeprefix("art_")) if text.startswith("art_") else None
+    if found is None:
+        raise ArticleNotFound
     return found
 
 

@@ -75,6 +75,8 @@ class Seen(BaseModel, Generic[State]):
     state: State | None = None
     heads: list[Head] = Field(default_factory=list)
     refusal: str | None = None
+    to_answer: int | None = None
+    """The seq of a customer's message that it is the assistant's turn to answer."""
 
 
 class Loaded(BaseModel, Generic[State, Policy]):
@@ -89,6 +91,10 @@ class Loaded(BaseModel, Generic[State, Policy]):
     """Whether something of it is still to go out."""
     unserved_after: timedelta = timedelta(minutes=15)
     """An account whose task queue nobody has served for so long may never be served again."""
+    to_answer: int | None = None
+    """As in `Seen`."""
+    answer_within: timedelta = timedelta(seconds=20)
+    """After the customer's message."""
 
 
 class Alarm(BaseModel):

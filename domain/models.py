@@ -106,6 +106,8 @@ class EventType(StrEnum):
     """For so long that nobody should wait for them."""
     ASSISTANT = "assistant"
     """The customer goes on with the assistant."""
+    HANDED_OVER = "handed_over"
+    """By the assistant to people; `cause` says why."""
     ARRIVED = "arrived"
     DISCONNECTED = "disconnected"
     """All sockets of one side are gone, `since` when."""

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 TASK_QUEUE_THREADS = "threads"
+TASK_QUEUE_ASSIST = "assist"
 
 TICKET_WORKFLOW = "Ticket"
 CONVERSATION_WORKFLOW = "Conversation"
@@ -25,6 +26,10 @@ KEYS_CHANNEL = "holdfast_keys"
 WHISPERS_CHANNEL = "holdfast_whispers"
 """PostgreSQL NOTIFY channel: what is told and not kept. The payload is ids and numbers, never
 text; see `store.feed.Whisper`."""
+
+TEAM_CHANNEL = "holdfast_team"
+"""PostgreSQL NOTIFY channel: what concerns colleagues among themselves. The payload is ids, numbers
+and fixed words; see `store.team_news`."""
 
 
 def delivery_queue(outlet: str) -> str:

@@ -28,14 +28,14 @@ def tell(event: Event) -> str:
             return "Goes on from a live conversation."
         case EventType.DELIVERY_FAILED:
             return f"Message {event.of_seq} did not reach the customer."
+        case EventType.HANDED_OVER:
+            return "The assistant has handed it over to a person."
         case _:
             return _tell_of_conversation(event)
 
 
-def announce(event: Event, *, assistant: bool) -> str | None:
-    """What the customer is told of it in so many words, in the conversation itself."""
-    if event.type is not EventType.QUEUE_TIMEOUT:
-        return None
+def told_of_timeout(*, assistant: bool) -> str:
+    """What the customer is told in so many words, in the conversation itself."""
     choices = "keep waiting, go on with our assistant, or" if assistant else "keep waiting, or"
     return f"Nobody is free right now, and we are sorry. You can {choices} leave this as a ticket."
 

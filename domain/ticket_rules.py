@@ -6,7 +6,7 @@ of it; none of them knows a clock, a database or a workflow.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from domain.deadlines import Deadline, DeadlineKind, DeadlinePolicy, Deadlines
@@ -100,24 +100,21 @@ def obey(
 def hear(
     state: TicketState, heads: Sequence[Head], now: datetime, policy: DeadlinePolicy
 ) -> Decision:
-    """Take note of messages. Private notes and system events change nothing."""
+    """Take note of messages. Private notes and system events change nothing.
+
+    What had been missed before a message came was missed, however late the message is heard.
+    """
     decision = Decision(state)
     for head in heads:
         if head.visibility is Visibility.PUBLIC and decision.state.status is not CLOSED:
+            decision = _breach(decision, before=head.at)
             decision = _hear_one(decision, head, now, policy)
     return decision
 
 
 def expire(state: TicketState, now: datetime, policy: DeadlinePolicy) -> Decision:
     """Do what is due at `now`."""
-    decision = Decision(state)
-    for kind, deadline in sorted(state.deadlines.items(), key=lambda item: item[1].due_at):
-        if deadline.pending and deadline.due_at <= now:
-            breached = deadline.model_copy(update={"breached_at": deadline.due_at})
-            decision = decision.then(
-                Event(type=EventType.DEADLINE_BREACHED, deadline=kind),
-                deadlines=decision.state.deadlines | {kind: breached},
-            )
+    decision = _breach(Decision(state), before=now + timedelta.resolution)
     if state.snoozed_until is not None and state.snoozed_until <= now:
         decision = _wake(decision, by=None)
     if state.auto_close_at is not None and state.auto_close_at <= now:
@@ -219,6 +216,19 @@ def _move(
     if before is RESOLVED:
         again = Deadline(due_at=now + policy.resolution[decision.state.priority])
         return decision.then(deadlines=deadlines | {DeadlineKind.RESOLUTION: again})
+    return decision
+
+
+def _breach(decision: Decision, before: datetime) -> Decision:
+    """Tell of the promises that were to be kept before then, and were not."""
+    deadlines = decision.state.deadlines
+    for kind, deadline in sorted(deadlines.items(), key=lambda item: item[1].due_at):
+        if deadline.pending and deadline.due_at < before:
+            breached = deadline.model_copy(update={"breached_at": deadline.due_at})
+            decision = decision.then(
+                Event(type=EventType.DEADLINE_BREACHED, deadline=kind),
+                deadlines=decision.state.deadlines | {kind: breached},
+            )
     return decision
 
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -34,9 +35,11 @@ app = typer.Typer(
 key = typer.Typer(help="Service keys of back ends.", no_args_is_help=True)
 agent = typer.Typer(help="Agents.", no_args_is_help=True)
 chat = typer.Typer(help="Live chat by hand, from two terminals.", no_args_is_help=True)
+kb = typer.Typer(help="Articles of the knowledge base.", no_args_is_help=True)
 app.add_typer(key, name="key")
 app.add_typer(agent, name="agent")
 app.add_typer(chat, name="chat")
+app.add_typer(kb, name="kb")
 
 
 def main() -> None:
@@ -187,6 +190,7 @@ def agent_add(
     agent_id: Annotated[str, typer.Option("--id", help="the `sub` of the agent's tokens")],
     name: Annotated[str, typer.Option()],
     email: Annotated[str | None, typer.Option()] = None,
+    department: Annotated[str | None, typer.Option(help="shown in team chat")] = None,
 ) -> None:
     """Make an agent known before their first call."""
 
@@ -194,7 +198,7 @@ def agent_add(
         from store import agents
 
         async with _transaction() as session:
-            return await agents.add(session, agent_id, name, email)
+            return await agents.add(session, agent_id, name, email, department)
 
     if not asyncio.run(add()):
         raise SetupError(f"There is an agent {agent_id} already.")
@@ -239,6 +243,38 @@ def chat_agent(
         valid_for=settings.jwt_expires_in,
     )
     asyncio.run(chat_as_agent(url, new_token, Terminal()))
+
+
+@kb.command("import")
+def kb_import(
+    folder: Annotated[
+        Path, typer.Argument(help="every *.md below it is an article", exists=True, file_okay=False)
+    ],
+) -> None:
+    """Take a folder of Markdown files in, or what has changed in it since the last time."""
+    from holdfast.articles import import_writings, read_folder
+
+    writings = read_folder(folder)
+
+    async def take() -> str:
+        async with _transaction() as session:
+            return await import_writings(session, writings)
+
+    typer.echo(asyncio.run(take()))
+
+
+@kb.command("list")
+def kb_list() -> None:
+    """List all articles, the newest first: id, last change, audience, language, title."""
+
+    async def tell() -> None:
+        from holdfast.articles import article_lines
+
+        async with _transaction() as session:
+            async for line in article_lines(session):
+                typer.echo(line)
+
+    asyncio.run(tell())
 
 
 def _run_quickly(process: Coroutine[None, None, None]) -> None:

@@ -50,6 +50,7 @@ async def examine(settings: Settings) -> list[Finding]:
     findings += [
         await _look("secret", lambda: _secret(settings)),
         await _look("database", lambda: _database(settings)),
+        await _look("assistant", lambda: _assistant(settings)),
     ]
     try:
         client = await cluster.reach()
@@ -84,6 +85,13 @@ async def _stack(settings: Settings) -> str:
 async def _xmpp(settings: Settings) -> str:
     # Imported here: without an account, nothing of XMPP is needed.
     from holdfast.xmpp_look import look_at
+
+    return await look_at(settings)
+
+
+async def _assistant(settings: Settings) -> str:
+    # Imported here: with a model, it takes a while.
+    from holdfast.assistant_look import look_at
 
     return await look_at(settings)
 

@@ -9,6 +9,7 @@
         NotRunning                a command needs a running stack and finds none
         NewerData                 an embedded server's files come from a newer version
         ServerDidNotStart         a child process ended, or was not ready in time
+        BadArticle                a file cannot be taken into the knowledge base
 
 Each sentence says what is wrong and what to do; the command line prints it without a traceback.
 """
@@ -45,4 +46,8 @@ class NewerData(SetupError):
 
 
 class ServerDidNotStart(SetupError):
+    pass
+
+
+class BadArticle(SetupError):
     pass

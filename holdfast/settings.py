@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from channels.jids import InvalidJid, bare_jid, domain_name
+from domain.assistance import ASSISTED, AssistPolicy
 from domain.conversation_life import ConversationPolicy
 from domain.deadlines import DeadlinePolicy
 from domain.models import Priority
@@ -78,11 +79,31 @@ def _web_address(value: str) -> str:
     return value
 
 
+def _http_address(value: str) -> str:
+    parts = urlsplit(value)
+    if not parts.hostname or parts.scheme not in {"http", "https"}:
+        raise ValueError("must be a web address, like http://127.0.0.1:11434/v1")
+    return value.rstrip("/")
+
+
 def _origin(value: str) -> str:
     parts = urlsplit(value)
     if not parts.hostname or parts.scheme not in {"http", "https"} or parts.path.strip("/"):
         raise ValueError("must be an origin like https://support.example.com, without a path")
     return value.rstrip("/")
+
+
+def _assisted(value: object) -> frozenset[str]:
+    spelled = value.split(",") if isinstance(value, str) else value
+    try:
+        named = {each.strip().lower() for each in spelled}  # type: ignore[attr-defined]
+    except (AttributeError, TypeError):
+        named = {""}
+    if not named <= {*ASSISTED, "all", "none"}:
+        raise ValueError(f"must be all, none, or of these, with commas: {', '.join(ASSISTED)}")
+    if "all" in named:
+        return frozenset(ASSISTED)
+    return frozenset(named - {"none"})
 
 
 def _domains(value: object) -> frozenset[str]:
@@ -96,6 +117,7 @@ def _domains(value: object) -> frozenset[str]:
 Port = Annotated[int, Field(ge=1, le=65535)]
 Ports = Annotated[tuple[int, ...], NoDecode, PlainValidator(_ports)]
 Domains = Annotated[frozenset[str], NoDecode, PlainValidator(_domains)]
+Assisted = Annotated[frozenset[str], NoDecode, PlainValidator(_assisted)]
 RoleOfGroup = Annotated[dict[str, Role], NoDecode, PlainValidator(_roles)]
 PerMinute = Annotated[int, Field(ge=1)]
 
@@ -353,6 +375,41 @@ class Settings(BaseSettings):
         description="A reply that cannot be delivered is tried for so long; then agents are told.",
     )
 
+    ai_model: str | None = Field(
+        None,
+        validation_alias="AI_MODEL",
+        description="The language model that answers, as pydantic-ai names it: "
+        "`openai:gpt-5`, `anthropic:claude-sonnet-5`, `ollama:llama4`. Without one, answers come "
+        "from the knowledge base by search.",
+    )
+    ai_base_url: Annotated[str, AfterValidator(_http_address)] | None = Field(
+        None,
+        validation_alias="AI_BASE_URL",
+        description="Where the model is served, if not at its maker: any server that speaks "
+        "OpenAI's or Anthropic's protocol.",
+    )
+    ai_api_key: SecretStr | None = Field(
+        None, validation_alias="AI_API_KEY", description="The key for the model's server."
+    )
+    ai_embedding_model: str | None = Field(
+        None,
+        validation_alias="AI_EMBEDDING_MODEL",
+        description="The model that finds articles by meaning, like "
+        "`openai:text-embedding-3-small`, at the same server. Without one, they are found by "
+        "their words.",
+    )
+    assist_channels: Assisted = Field(
+        frozenset(ASSISTED),
+        validation_alias="ASSIST_CHANNELS",
+        description="Where the assistant answers first: channels with commas, `livechat` among "
+        "them; `all`, or `none`.",
+    )
+    assist_deadline: Duration = Field(
+        timedelta(seconds=20),
+        validation_alias="ASSIST_DEADLINE",
+        description="A customer hears something from the assistant within this.",
+    )
+
     rate_limit_caller: PerMinute = Field(
         1000,
         validation_alias="RATE_LIMIT_CALLER",
@@ -437,6 +494,13 @@ class Settings(BaseSettings):
             agent_grace=self.agent_grace,
             customer_grace=self.customer_grace,
             idle_timeout=self.chat_idle_timeout,
+        )
+
+    def assist_policy(self) -> AssistPolicy:
+        return AssistPolicy(
+            channels=self.assist_channels,
+            model=self.ai_model is not None,
+            deadline=self.assist_deadline,
         )
 
     def deadline_policy(self) -> DeadlinePolicy:

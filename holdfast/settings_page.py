@@ -7,6 +7,7 @@ from enum import Enum
 
 from pydantic import SecretStr
 
+from domain.assistance import ASSISTED
 from holdfast.durations import format_duration
 from holdfast.settings import Settings, variable
 
@@ -54,6 +55,8 @@ def _spelled(default: object) -> str:
             return f"`{format_duration(default)}`"
         case frozenset() if not default:
             return "none"
+        case frozenset() if default == frozenset(ASSISTED):
+            return "`all`"
         case tuple():
             return f"`{','.join(map(str, default))}`"
         case dict():

@@ -23,11 +23,17 @@ class AgentInfo:
     """None for one who was added and has not called yet."""
 
 
-async def add(session: AsyncSession, agent_id: str, name: str, email: str | None = None) -> bool:
+async def add(
+    session: AsyncSession,
+    agent_id: str,
+    name: str,
+    email: str | None = None,
+    department: str | None = None,
+) -> bool:
     """Add an agent who has not called yet. False when the agent exists; nothing changes then."""
     added = await session.scalar(
         insert(Agent)
-        .values(id=agent_id, name=name, email=email, created_at=func.now())
+        .values(id=agent_id, name=name, email=email, department=department, created_at=func.now())
         .on_conflict_do_nothing(index_elements=[Agent.id])
         .returning(Agent.id)
     )

@@ -9,7 +9,7 @@ since when; and so is that they are back. What follows from it, the conversation
 one lock for that person.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -19,15 +19,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.models import Side, ThreadRef
-from store import comings
+from store import comings, team_presence
 from store.comings import News
+from store.presences import DEAD_AFTER, take_turns
 from store.presences import Person as Person
-from store.presences import take_turns
 from store.tables import Presence
 
 BEAT = timedelta(seconds=1)
 """So often an api process says that it is alive."""
-_DEAD_AFTER = timedelta(seconds=3)
 _BLINK = timedelta(seconds=1)
 """Who is back within this was never gone."""
 
@@ -48,6 +47,7 @@ async def note(
     """
     people = sorted(here, key=lambda person: person.key)
     await take_turns(session, people)
+    first = await _without_sockets(session, people, here)
     if people:
         rows = insert(Presence).values(
             [
@@ -70,7 +70,23 @@ async def note(
     back = [person.id for person in people if here[person] is None and person.side is Side.AGENT]
     if back:
         await session.execute(_BACK, {"agents": back})
+    await team_presence.came(session, first)
     return told
+
+
+async def _without_sockets(
+    session: AsyncSession, people: Sequence[Person], here: Mapping[Person, datetime | None]
+) -> list[str]:
+    """The agents among those who come of whose sockets, until now, nothing was known."""
+    coming = {
+        person.key: person.id
+        for person in people
+        if here[person] is None and person.side is Side.AGENT
+    }
+    if not coming:
+        return []
+    known = await session.scalars(_KNOWN, {"people": list(coming)})
+    return [coming[key] for key in coming.keys() - set(known)]
 
 
 async def leave(session: AsyncSession, process_id: UUID) -> None:
@@ -118,6 +134,7 @@ async def sweep(session: AsyncSession, limit: int = 200) -> Swept:
     told = await comings.tell(session, news)
     for agent_id, since in sorted(gone_agents.items()):
         await session.execute(_GO, {"agent": agent_id, "since": since})
+    await team_presence.went(session, sorted(gone_agents))
     await session.execute(_FORGET_DEAD)
     return Swept(told, more=len(gone) == limit)
 
@@ -135,7 +152,8 @@ _BEAT = text(
     ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at
     RETURNING (SELECT seen_at FROM before) > clock_timestamp() - :alive_for
     """
-).bindparams(alive_for=_DEAD_AFTER - BEAT)
+).bindparams(alive_for=DEAD_AFTER - BEAT)
+_KNOWN = text("SELECT DISTINCT person FROM presences WHERE person = ANY(:people)")
 # Somebody who was at a process that died was there for as long as it lived.
 _BURY = text(
     """
@@ -144,7 +162,7 @@ _BURY = text(
         AND presences.process_id = process.id
         AND process.seen_at < clock_timestamp() - :dead_after
     """
-).bindparams(dead_after=_DEAD_AFTER)
+).bindparams(dead_after=DEAD_AFTER)
 _FORGET_DEAD = text(
     """
     DELETE FROM api_processes WHERE id IN (
@@ -153,7 +171,7 @@ _FORGET_DEAD = text(
         FOR UPDATE SKIP LOCKED
     )
     """
-).bindparams(dead_after=_DEAD_AFTER)
+).bindparams(dead_after=DEAD_AFTER)
 _LEAVE = text(
     """
     UPDATE presences SET gone_at = clock_timestamp() WHERE process_id = :id AND gone_at IS NULL
@@ -176,7 +194,7 @@ _GONE = text(
     GROUP BY person
     ORDER BY starts_with(person, 'agent/') DESC, min(since), person LIMIT :limit
     """
-).bindparams(blink=_BLINK, dead_after=_DEAD_AFTER)
+).bindparams(blink=_BLINK, dead_after=DEAD_AFTER)
 _BEFORE_A_BLINK = text("SELECT clock_timestamp() - :blink").bindparams(blink=_BLINK)
 _SINCE = text(
     """

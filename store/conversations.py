@@ -11,11 +11,13 @@ from uuid import UUID
 from sqlalchemy import Select, bindparam, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.assistance import AssistPolicy
 from domain.conversation_life import ConversationState
 from domain.deadlines import DeadlinePolicy
 from domain.errors import (
     ConversationIsClosed,
     ConversationNotFound,
+    NoAssistant,
     NotAssigned,
 )
 from domain.events import Event
@@ -28,8 +30,8 @@ from domain.models import (
     ThreadKind,
     Visibility,
 )
-from domain.telling import announce
-from store import allocator, command_texts, handover, presences, threads
+from domain.telling import told_of_timeout
+from store import allocator, assistance, command_texts, handover, presences, threads
 from store.presences import Person
 from store.tables import Agent, Conversation, Customer, Message, Thread
 from store.threads import Appended, Draft, Locked
@@ -72,7 +74,7 @@ class Rules:
     capacity: int
     """Conversations at once, of agents for whom nothing else is said."""
     tickets: DeadlinePolicy
-    assistant: bool = False
+    assistance: AssistPolicy = field(default_factory=AssistPolicy)
 
 
 async def start(session: AsyncSession, new: NewConversation, queue_timeout: timedelta) -> Started:
@@ -147,6 +149,12 @@ async def find(
     if row is None:
         raise ConversationNotFound
     return ConversationRow(*row)
+
+
+async def require_assistant(session: AsyncSession, policy: AssistPolicy) -> None:
+    """Raises NoAssistant where customers cannot go on with one."""
+    if not await assistance.is_there(session, policy):
+        raise NoAssistant
 
 
 async def set_contact_email(session: AsyncSession, conversation_id: UUID, email: str) -> None:
@@ -255,8 +263,8 @@ async def record(
     """Write what a locked conversation's workflow has decided, with the events that tell of it.
 
     The caller has checked that the row's version is the one on which the decision was made.
-    Returns the thread with the events appended. Raises what `allocator.take` raises,
-    before anything is written, when the agent to whom it goes cannot take it.
+    Returns the thread with the events appended. Raises, before anything is written, what
+    `allocator.take` raises when the agent to whom it goes cannot take it, and NoAssistant.
     """
     conversation, thread = row.conversation, row.locked
     agent = row.agent
@@ -269,6 +277,9 @@ async def record(
         if any(event.by == agent.id for event in events):
             # Whoever accepts is there, be it without a socket.
             await session.execute(_SEEN, {"id": agent.id})
+    if any(event.type is EventType.ASSISTANT for event in events):
+        await require_assistant(session, rules.assistance)
+        await assistance.take_back(session, conversation.id)
     speaks = any(event.type in _WITH_WORDS for event in events)
     said = await command_texts.take(session, state.last_cause) if speaks else None
     for event in events:
@@ -312,9 +323,9 @@ async def _tell(
         agentName=agent.name or agent.id if agent is not None and names_agent else None,
         reason=said if event.type is EventType.CLOSED else None,
     )
-    announced = announce(event, assistant=rules.assistant)
-    if announced is not None:
-        message = Draft(AuthorKind.SYSTEM, announced)
+    if event.type is EventType.QUEUE_TIMEOUT:
+        assisted = await assistance.is_there(session, rules.assistance)
+        message = Draft(AuthorKind.SYSTEM, told_of_timeout(assistant=assisted))
         thread = threads.after_append(thread, await threads.append(session, thread, message))
     if said is not None and event.type is EventType.TRANSFERRED:
         author = await session.get(Agent, event.by) if event.by else None

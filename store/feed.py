@@ -32,9 +32,10 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.models import ThreadRef
+from store.team_news import TeamNews
 
 MAX_THREADS = 10_000
-"""So many thread ids a watch remembers, about a megabyte; reading them all is cheaper than more."""
+"""So many ids a watch remembers, about a megabyte; reading them all is cheaper than more."""
 MAX_WHISPERS = 1_000
 
 
@@ -64,13 +65,15 @@ class Whisper:
 class Changes:
     """What may have changed since a watch was last asked.
 
-    `reset`: anything may have. `keys`: service keys were made or revoked.
+    `reset`: anything may have. `keys`: service keys were made or revoked. `inboxes`: users of team
+    chat who sent or got a message.
     """
 
     threads: frozenset[UUID]
-    whispers: tuple[Whisper, ...]
+    whispers: tuple[Whisper | TeamNews, ...]
     keys: bool
     reset: bool
+    inboxes: frozenset[str] = frozenset()
 
 
 class Watch:
@@ -78,7 +81,8 @@ class Watch:
 
     def __init__(self) -> None:
         self._threads: set[UUID] = set()
-        self._whispers: deque[Whisper] = deque(maxlen=MAX_WHISPERS)
+        self._inboxes: set[str] = set()
+        self._whispers: deque[Whisper | TeamNews] = deque(maxlen=MAX_WHISPERS)
         self._keys = False
         self._reset = False
         self._changed = asyncio.Event()
@@ -87,8 +91,15 @@ class Watch:
         """Wait until there are any, and take them."""
         await self._changed.wait()
         self._changed.clear()
-        taken = Changes(frozenset(self._threads), tuple(self._whispers), self._keys, self._reset)
+        taken = Changes(
+            frozenset(self._threads),
+            tuple(self._whispers),
+            self._keys,
+            self._reset,
+            frozenset(self._inboxes),
+        )
         self._threads.clear()
+        self._inboxes.clear()
         self._whispers.clear()
         self._keys = self._reset = False
         return taken
@@ -97,11 +108,15 @@ class Watch:
         if self._reset:
             return
         self._threads.add(thread_id)
-        self._changed.set()
-        if len(self._threads) > MAX_THREADS:
-            self.reset()
+        self._note_change()
 
-    def whispered(self, whisper: Whisper) -> None:
+    def inbox_changed(self, user_id: str) -> None:
+        if self._reset:
+            return
+        self._inboxes.add(user_id)
+        self._note_change()
+
+    def whispered(self, whisper: Whisper | TeamNews) -> None:
         self._whispers.append(whisper)
         self._changed.set()
 
@@ -112,8 +127,14 @@ class Watch:
     def reset(self) -> None:
         """Hints may have been lost: anything may have changed."""
         self._threads.clear()
+        self._inboxes.clear()
         self._reset = True
         self._changed.set()
+
+    def _note_change(self) -> None:
+        self._changed.set()
+        if len(self._threads) + len(self._inboxes) > MAX_THREADS:
+            self.reset()
 
 
 class Feed(Protocol):
@@ -125,5 +146,5 @@ class Feed(Protocol):
     def watch(self) -> AbstractContextManager[Watch]:
         """What changes from now on."""
 
-    async def tell(self, whisper: Whisper) -> None:
+    async def tell(self, whisper: Whisper | TeamNews) -> None:
         """Tell all api processes, this one included. May be lost, and then nothing is amiss."""

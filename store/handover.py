@@ -89,7 +89,8 @@ _CARRY = text(
             handled_seq = (SELECT coalesce(max(seq), 0) FROM carried),
             last_agent_seq = (
                 SELECT max(seq) FROM carried WHERE author = 'agent' AND visibility = 'public'
-            )
+            ),
+            handed_over = (SELECT handed_over FROM threads WHERE id = :from)
         WHERE id = :to
     )
     SELECT now() AS now,

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from uuid import UUID
 
 import psycopg
@@ -13,13 +13,16 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy import text
 
 from domain.models import ThreadKind, ThreadRef
-from domain.names import KEYS_CHANNEL, THREADS_CHANNEL, WHISPERS_CHANNEL
+from domain.names import KEYS_CHANNEL, TEAM_CHANNEL, THREADS_CHANNEL, WHISPERS_CHANNEL
+from store import team_news
 from store.database import Database
 from store.feed import Watch, Whisper, WhisperKind
+from store.team_news import InboxChanged, TeamNews
 
 log = structlog.get_logger(__name__)
 
 APPLICATION_NAME = "holdfast feed"
+_CHANNELS = (THREADS_CHANNEL, KEYS_CHANNEL, WHISPERS_CHANNEL, TEAM_CHANNEL)
 
 _HEARTBEAT = 5.0
 """Seconds. So often we make sure that we still hear, and so long that may take."""
@@ -59,8 +62,8 @@ class PostgresFeed:
             yield
         finally:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            # Not `await task` in a `suppress`, which would swallow that we are cancelled too.
+            await asyncio.gather(task, return_exceptions=True)
 
     @contextmanager
     def watch(self) -> Iterator[Watch]:
@@ -71,9 +74,12 @@ class PostgresFeed:
         finally:
             self._watches.discard(watch)
 
-    async def tell(self, whisper: Whisper) -> None:
+    async def tell(self, whisper: Whisper | TeamNews) -> None:
         async with self._database.begin() as session:
-            await session.execute(_TELL, {"payload": _whisper_text(whisper)})
+            if isinstance(whisper, Whisper):
+                await session.execute(_TELL, {"payload": _whisper_text(whisper)})
+            else:
+                await team_news.announce(session, whisper)
 
     async def _keep_listening(self) -> None:
         while True:
@@ -95,7 +101,7 @@ class PostgresFeed:
     async def _listen(self, connection: AsyncConnection) -> None:
         """Pass on what is announced, until the connection is lost: this raises in the end."""
         beat = f"holdfast_beat_{connection.info.backend_pid}"
-        for channel in (THREADS_CHANNEL, KEYS_CHANNEL, WHISPERS_CHANNEL, beat):
+        for channel in (*_CHANNELS, beat):
             await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
         self._failures = 0
         log.info("feed_listening")
@@ -125,11 +131,20 @@ class PostgresFeed:
                     whisper = _whisper_from(notify.payload)
                     for watch in self._watches:
                         watch.whispered(whisper)
+                case channel if channel == TEAM_CHANNEL:
+                    self._pass_on_news(team_news.news_in(notify.payload))
                 case channel if channel == KEYS_CHANNEL:
                     for watch in self._watches:
                         watch.keys_changed()
         except ValueError:
             log.warning("feed_payload_unreadable", channel=notify.channel)
+
+    def _pass_on_news(self, news: TeamNews) -> None:
+        for watch in self._watches:
+            if isinstance(news, InboxChanged):
+                watch.inbox_changed(news.user_id)
+            else:
+                watch.whispered(news)
 
 
 def _whisper_text(whisper: Whisper) -> str:

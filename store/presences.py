@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.models import Side
 from store.tables import Presence
+
+DEAD_AFTER = timedelta(seconds=3)
+"""An api process that has said nothing for so long is dead, and nobody is at it."""
 
 
 @dataclass(frozen=True, slots=True)

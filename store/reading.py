@@ -63,15 +63,21 @@ async def entry(session: AsyncSession, thread_id: UUID, seq: int) -> Entry | Non
 
 
 async def newest_entries(
-    session: AsyncSession, thread_ids: Sequence[UUID], *, private: bool
+    session: AsyncSession,
+    thread_ids: Sequence[UUID],
+    *,
+    private: bool,
+    author: AuthorKind | None = None,
 ) -> dict[UUID, list[Entry]]:
-    """The newest message of each of these threads, system events aside."""
+    """The newest message of each of these threads, system events aside; with `author`, theirs."""
     if not thread_ids:
         return {}
     wanted = select(func.unnest(cast(list(thread_ids), ARRAY(Uuid))).label("id")).subquery()
     newest = select(*_ENTRY).where(
         _MESSAGES.thread_id == wanted.c.id, _MESSAGES.author != AuthorKind.SYSTEM
     )
+    if author is not None:
+        newest = newest.where(_MESSAGES.author == author)
     if not private:
         newest = newest.where(_MESSAGES.visibility == Visibility.PUBLIC)
     each = newest.order_by(_MESSAGES.seq.desc()).limit(1).lateral()

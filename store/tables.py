@@ -44,6 +44,8 @@ class Thread(Table):
     updated_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(BigInteger)
     """The transaction that changed the thread or its ticket last; see `store.feed`."""
+    handed_over: Mapped[bool] = mapped_column(default=False)
+    """By the assistant to people; see `store.assistance`."""
 
 
 class Message(Table):
@@ -164,6 +166,9 @@ class Agent(Table):
     capacity: Mapped[int | None]
     """Conversations at once; None for as many as the settings say."""
     tags: Mapped[list[str]]
+    department: Mapped[str | None]
+    presence_status: Mapped[str | None]
+    """What they said of themselves; None for online. See `store.team_presence`."""
 
 
 class Conversation(Table):

@@ -40,6 +40,7 @@ from domain.names import THREADS_CHANNEL
 from domain.telling import tell
 from store.reading import Entry
 from store.tables import Thread
+from store.team_mentions import announce_mentions
 
 NUDGE_GRACE = timedelta(seconds=2)
 """How long a nudge may take before the relay sends one of its own."""
@@ -173,6 +174,8 @@ async def append(session: AsyncSession, thread: Locked, draft: Draft) -> Appende
     )
     if created_at is None:
         raise RuntimeError("an INSERT with RETURNING returned nothing")
+    if draft.author is AuthorKind.AGENT and draft.visibility is Visibility.PRIVATE:
+        await announce_mentions(session, thread.id, seq, draft.author_id, draft.content)
     nudge = thread.asleep and not unheard
     return Appended(message_id, thread.id, seq, created_at, created=True, nudge=nudge)
 

@@ -27,6 +27,7 @@ from domain.ticket_life import TicketState
 from store import deliveries, threads
 from store.deliveries import Destination
 from store.tables import Customer, Thread, Ticket
+from store.team_news import Assigned, announce
 from store.threads import Appended, Draft, Locked
 
 
@@ -91,9 +92,15 @@ async def open_ticket(
 
 
 async def write(
-    session: AsyncSession, row: TicketRow, draft: Draft, policy: DeadlinePolicy
+    session: AsyncSession,
+    row: TicketRow,
+    draft: Draft,
+    policy: DeadlinePolicy,
+    *,
+    promises: bool = False,
 ) -> Written:
-    """Write a message into a locked ticket.
+    """Write a message into a locked ticket; with `promises`, one after which the customer waits
+    for an answer as before.
 
     A customer who writes into a closed ticket is never turned away: the message goes into the
     ticket that follows it, which is opened if need be. Anybody else gets TicketIsClosed.
@@ -109,7 +116,8 @@ async def write(
         sent_out = await _send_out(session, row.ticket, entry, draft)
         if entry.created:
             _show_newest(row.thread, entry)
-            _note_whose_turn(row.ticket, draft)
+            if not promises:
+                _note_whose_turn(row.ticket, draft)
         return Written(row.ticket.id, entry, goes_out=sent_out)
     if draft.author is not AuthorKind.CUSTOMER:
         raise TicketIsClosed
@@ -204,6 +212,8 @@ async def record(
     """
     for event in events:
         thread = await threads.append_event(session, thread, event)
+        if event.type is EventType.ASSIGNED and event.after and event.after != event.by:
+            await announce(session, Assigned(event.after, str(thread.id)))
     await session.execute(
         update(Ticket)
         .where(Ticket.id == thread.id)

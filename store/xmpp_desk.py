@@ -9,7 +9,8 @@ from store.tickets import TicketRow
 
 
 async def awaiting(session: AsyncSession, *, offset: int, limit: int) -> list[TicketRow]:
-    """Tickets of XMPP whose newest public message is the customer's, newest first.
+    """Tickets of XMPP whose newest public message is the customer's, newest first; or after which
+    the assistant has only promised that a person will answer.
 
     Without those that name no JID, to which nobody could bring an answer.
     """

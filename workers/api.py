@@ -8,14 +8,16 @@ import uvicorn
 
 from api.app import create_app
 from api.config import ApiConfig, OidcConfig
-from api.services import Services
+from api.services import Helpers, Services
 from api.socket_frames import SERVER_OPTIONS
 from api.sockets import create_sockets
+from assistant.embeddings import QuestionMeanings
 from holdfast.settings import Settings
 from store.postgres_feed import PostgresFeed
 from workers import logs
 from workers.databases import open_database
 from workers.garbage import leave_the_start_alone
+from workers.models import adviser_of, desk_assistant_of, embedder_of
 from workflows.connection import connect
 from workflows.engine import Engine
 
@@ -55,6 +57,7 @@ def api_config(settings: Settings) -> ApiConfig:
         demo=settings.demo,
         sockets_per_visitor=settings.sockets_per_visitor,
         sockets_per_address=settings.sockets_per_address,
+        assistance=settings.assist_policy(),
         xmpp_outlet=settings.xmpp_outlet,
         redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
     )
@@ -78,7 +81,13 @@ async def run(settings: Settings, listeners: list[socket.socket]) -> None:
     engine = Engine(await connect())
     config = api_config(settings)
     warn_of(config)
-    app = create_app(config, database, engine)
+    embedder = embedder_of(settings)
+    helpers = Helpers(
+        adviser_of(settings),
+        desk_assistant_of(settings),
+        QuestionMeanings(embedder) if embedder else None,
+    )
+    app = create_app(config, database, engine, helpers)
     services: Services = app.state.services
     sockets = create_sockets(services, PostgresFeed(database))
     server = uvicorn.Server(

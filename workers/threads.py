@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from compileall import compile_dir
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,10 +12,14 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.assistance import AnswerActivities
 from activities.conversations import ConversationActivities
 from activities.deliveries import UnsentDeliveries
 from activities.tickets import TicketActivities
+from assistant.embeddings import Embedder
+from assistant.reply import Assistant
 from domain import names
+from domain.assistance import AssistPolicy
 from domain.conversation_life import ConversationPolicy
 from domain.deadlines import DeadlinePolicy
 from holdfast.settings import Settings
@@ -23,11 +27,14 @@ from store.conversations import Rules
 from store.database import Database
 from workers import logs
 from workers.allocation import assign_forever
+from workers.assistance import make_answer_worker
 from workers.attendance import keep_attendance
 from workers.databases import open_database
 from workers.discretion import DiscreetFailures
+from workers.embedding import embed_forever
 from workers.garbage import leave_the_start_alone
 from workers.housekeeping import keep_house, show_life
+from workers.models import assistant_of, embedder_of
 from workers.relay import Relay
 from workers.signals import ended
 from workers.temporal import reach_temporal, work_until
@@ -51,6 +58,7 @@ class Policies:
     tickets: DeadlinePolicy
     chat: ConversationPolicy
     agent_capacity: int = 3
+    assistance: AssistPolicy = field(default_factory=AssistPolicy)
     delivery_patience: timedelta = timedelta(hours=24)
     unserved_after: timedelta = timedelta(minutes=15)
     assigns: bool = False
@@ -62,12 +70,13 @@ class Policies:
             settings.deadline_policy(),
             settings.conversation_policy(),
             settings.agent_capacity,
+            settings.assist_policy(),
             settings.delivery_patience,
             assigns=settings.assignment == "auto",
         )
 
     def rules(self) -> Rules:
-        return Rules(self.agent_capacity, self.tickets, self.chat.assistant)
+        return Rules(self.agent_capacity, self.tickets, self.assistance)
 
 
 def make_worker(
@@ -77,9 +86,12 @@ def make_worker(
     *,
     task_queue: str = names.TASK_QUEUE_THREADS,
 ) -> Worker:
-    tickets = TicketActivities(database, policies.tickets, policies.unserved_after)
+    tickets = TicketActivities(
+        database, policies.tickets, policies.unserved_after, policies.assistance
+    )
     conversations = ConversationActivities(database, policies.chat, policies.rules())
     unsent = UnsentDeliveries(database, policies.delivery_patience)
+    answers = AnswerActivities(database, policies.assistance, policies.tickets)
     return Worker(
         client,
         task_queue=task_queue,
@@ -90,6 +102,7 @@ def make_worker(
             conversations.load_conversation,
             conversations.advance_conversation,
             unsent.give_up_unsent,
+            answers.answer_simply,
         ],
         interceptors=[DiscreetFailures()],
         max_cached_workflows=_WORKFLOWS_IN_MEMORY,
@@ -114,9 +127,10 @@ async def run(settings: Settings) -> None:
     await asyncio.to_thread(compile_workflows)
     leave_the_start_alone()
     logs.configure(settings.log_level, settings.log_format)
+    model, embedder = assistant_of(settings), embedder_of(settings)
     database = open_database(settings)
     try:
-        async with working(database, Policies.of(settings)):
+        async with working(database, Policies.of(settings), model, embedder):
             log.info("worker_ready")
             await ended()
     finally:
@@ -125,15 +139,24 @@ async def run(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def working(database: Database, policies: Policies) -> AsyncIterator[None]:
-    """Everything that a worker process does, as long as the block lasts."""
+async def working(
+    database: Database,
+    policies: Policies,
+    model: Assistant | None = None,
+    embedder: Embedder | None = None,
+) -> AsyncIterator[None]:
+    """Everything that a worker process does, as long as the block lasts. `model` answers customers
+    before people do; without it, the built-in assistant does. With an `embedder`, articles are
+    found by meaning too."""
     client = await reach_temporal()
     engine = Engine(client)
     stop = asyncio.Event()
     # Should one of them fail, so does the process: it is started again, and nobody has to guess
     # what of it still works.
     async with asyncio.TaskGroup() as group:
-        group.create_task(_work(client, database, policies, stop))
+        group.create_task(work_until(stop, engine, lambda: make_worker(client, database, policies)))
+        answers = AnswerActivities(database, policies.assistance, policies.tickets, model, embedder)
+        group.create_task(work_until(stop, engine, lambda: make_answer_worker(client, answers)))
         chores = [
             group.create_task(Relay(database, engine).run()),
             group.create_task(keep_attendance(database, engine)),
@@ -142,6 +165,7 @@ async def working(database: Database, policies: Policies) -> AsyncIterator[None]
                 if policies.assigns
                 else []
             ),
+            *([group.create_task(embed_forever(database, embedder))] if embedder else []),
             group.create_task(keep_house(database)),
             group.create_task(show_life(database)),
         ]
@@ -151,9 +175,3 @@ async def working(database: Database, policies: Policies) -> AsyncIterator[None]
             for chore in chores:
                 chore.cancel()
             stop.set()
-
-
-async def _work(
-    client: Client, database: Database, policies: Policies, stop: asyncio.Event
-) -> None:
-    await work_until(stop, Engine(client), lambda: make_worker(client, database, policies))

@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.conversation_rules import Decision
     from domain.events import Head
     from domain.life import Alarm, Loaded, Look, ProcessView, Seen
+    from domain.models import ThreadKind, ThreadRef
     from workflows import attributes
     from workflows.alarms import AlarmClock
     from workflows.attributes import Attribute
@@ -86,7 +87,8 @@ class ConversationWorkflow:
     def __init__(self, start: ConversationInput) -> None:
         book = ConversationBook(start.conversation_id)
         # Every word puts the end for silence off: a patient clock leaves no trace of that.
-        self._life = Life(start.conversation_id, book, AlarmClock(patient=True))
+        conversation = ThreadRef(kind=ThreadKind.CONVERSATION, id=start.conversation_id)
+        self._life = Life(conversation, book, AlarmClock(patient=True))
 
     @workflow.run
     async def run(self, start: ConversationInput) -> None:

@@ -5,7 +5,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
-from uuid import UUID
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -26,7 +25,9 @@ with workflow.unsafe.imports_passed_through():
         State,
         one_line,
     )
+    from domain.models import ThreadRef
     from workflows.alarms import AlarmClock
+    from workflows.assistance import Assistance
     from workflows.attributes import Attribute
     from workflows.outbox import Outbox
 
@@ -95,12 +96,13 @@ class Life(Generic[State, Policy, Order]):
     """
 
     def __init__(
-        self, thread_id: UUID, book: Book[State, Policy, Order], clock: AlarmClock
+        self, thread: ThreadRef, book: Book[State, Policy, Order], clock: AlarmClock
     ) -> None:
-        self._thread_id = thread_id
+        self._thread_id = thread.id
         self._book = book
         self._clock = clock
-        self._outbox = Outbox(thread_id)
+        self._outbox = Outbox(thread.id)
+        self._assistance = Assistance(thread, self.nudge)
         self._loaded: Loaded[State, Policy] | None = None
         self._nudged = False
         # The loop and the updates all read, decide and write: one at a time.
@@ -110,10 +112,12 @@ class Life(Generic[State, Policy, Order]):
         """Until the thread has ended, and all of it has gone out. `start` is what the workflow
         was started with."""
         sending = asyncio.create_task(self._outbox.run())
+        assisting = asyncio.create_task(self._assistance.run())
         try:
             await self._live(start)
         finally:
             sending.cancel()
+            assisting.cancel()
 
     async def _live(self, start: object) -> None:
         try:
@@ -207,6 +211,8 @@ class Life(Generic[State, Policy, Order]):
         self._loaded = await self._book.load()
         self._take(self._loaded.state)
         self._outbox.unserved_after = self._loaded.unserved_after
+        self._assistance.within = self._loaded.answer_within
+        self._assistance.want(self._loaded.to_answer)
         if self._loaded.undelivered:
             self._outbox.send(self._book.outlet(self._state))
 
@@ -224,11 +230,15 @@ class Life(Generic[State, Policy, Order]):
         self._set_clock()
 
     async def _step(self) -> bool:
-        """Do what is due, and hear some of what was said; False when there was neither.
+        """Hear some of what was said, and do what is due; False when there was neither.
 
-        Others get their turn in between.
+        In this order: what was said in time must not be taken for missing because it is heard
+        late. Others get their turn in between.
         """
         async with self._turn:
+            heard = bool(self._heads)
+            if heard:
+                await self._hear()
             known = self._known
             due = self._book.expire(known.state, workflow.now(), known.policy)
             changes = due.changes(known.state)
@@ -237,10 +247,7 @@ class Life(Generic[State, Policy, Order]):
                 # who has just come back lose a conversation.
                 moves = due.state.stage != known.state.stage
                 await self._advance(due, drained=moves)
-            if self._heads:
-                await self._hear()
-                return True
-            return changes
+            return heard or changes
 
     async def _hear(self) -> None:
         """Handle what the last look has shown, and look further."""
@@ -280,6 +287,7 @@ class Life(Generic[State, Policy, Order]):
         )
         known.cursor = seen.cursor
         known.heads = seen.heads
+        self._assistance.want(seen.to_answer)
         if seen.state is not None:
             self._take(seen.state)
         elif decided is not None and seen.written:

@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.deadlines import DeadlinePolicy
     from domain.events import Head
     from domain.life import Alarm, Loaded, Look, ProcessView, Seen
+    from domain.models import ThreadKind, ThreadRef
     from domain.ticket_life import ChangeTicket, TicketInput, TicketState
     from domain.ticket_rules import Decision
     from workflows import attributes
@@ -73,7 +74,8 @@ class TicketWorkflow:
 
     @workflow.init
     def __init__(self, start: TicketInput) -> None:
-        self._life = Life(start.ticket_id, TicketBook(start.ticket_id), AlarmClock())
+        ticket = ThreadRef(kind=ThreadKind.TICKET, id=start.ticket_id)
+        self._life = Life(ticket, TicketBook(start.ticket_id), AlarmClock())
 
     @workflow.run
     async def run(self, start: TicketInput) -> None:

@@ -26,6 +26,7 @@ from sqlalchemy import text
 
 from activities.tickets import TicketActivities
 from domain import ticket_rules as rules
+from domain.assistance import AssistPolicy
 from domain.deadlines import DeadlinePolicy
 from domain.events import Head
 from domain.ids import new_id
@@ -61,7 +62,9 @@ class Desk:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.activities = TicketActivities(database, POLICY, timedelta(minutes=15))
+        self.activities = TicketActivities(
+            database, POLICY, timedelta(minutes=15), AssistPolicy()
+        )
         self.ticket_id: UUID
         self.nudges = 0
         """On their way to Temporal."""

@@ -70,7 +70,7 @@ class JudgingEngine(PretendedEngine):
         super().__init__()
         self._database = database
         self._policy = config.chat
-        self._rules = Rules(config.agent_capacity, config.policy, config.chat.assistant)
+        self._rules = Rules(config.agent_capacity, config.policy, config.assistance)
         self.orders = 0
         """How many commands got here."""
         self.nudged: list[ThreadRef] = []

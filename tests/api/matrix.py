@@ -28,6 +28,7 @@ class Endpoint:
         ids = {
             "ticket_id": f"tkt_{UNUSED_ID}",
             "customer_id": f"cust_{UNUSED_ID}",
+            "article_id": f"art_{UNUSED_ID}",
             "conversation_id": str(UUID(UNUSED_ID)),
             "jid": "nobody@example.com",
         }

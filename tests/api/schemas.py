@@ -21,6 +21,8 @@ def resolve(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 def sample(document: dict[str, Any], schema: dict[str, Any]) -> object:
     """A value that fits the schema, with every field present."""
     schema = resolve(document, schema)
+    if "examples" in schema:
+        return schema["examples"][0]
     if "enum" in schema:
         return schema["enum"][0]
     match schema.get("type"):

@@ -69,10 +69,14 @@ async def api_process(config: ApiConfig, dsn: str) -> AsyncIterator[ApiProcess]:
 
 
 class Listener:
-    """A Socket.IO client. `events` are pairs of name and payload, in the order of arrival."""
+    """A Socket.IO client. `events` are pairs of name and payload, in the order of arrival.
+
+    What is told of colleagues who come and go is in `presences`: it can come at any time.
+    """
 
     def __init__(self, url: str, token: str, *transports: str, **query: object) -> None:
         self.events: list[tuple[str, Any]] = []
+        self.presences: list[dict[str, Any]] = []
         self.disconnected = asyncio.Event()
         self._url = f"{url}?{urlencode(query)}" if query else url
         self._token = token
@@ -141,8 +145,11 @@ class Listener:
             if name in ("ticket:message", "ticket:event", "chat:message", "system:event")
         ]
 
-    def _take(self, event: str, payload: object = None) -> None:
-        self.events.append((event, payload))
+    def _take(self, event: str, payload: Any = None) -> None:  # noqa: ANN401  it is any JSON
+        if event == "presence":
+            self.presences.append(payload)
+        else:
+            self.events.append((event, payload))
         self._arrived.set()
 
     def _note_disconnect(self, _reason: str) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import func, select, update
 from api.app import create_app
 from api.config import ApiConfig
 from api.visitors import VisitorTokens
+from domain.assistance import AssistPolicy
 from domain.ids import customer_id_text, parse_customer_id
 from domain.models import AuthorKind, ThreadKind
 from domain.principals import Role, Scope
@@ -53,8 +54,7 @@ async def trusting(config: ApiConfig, database: Database) -> AsyncIterator[Chat]
 
 @pytest.fixture
 async def assisted(config: ApiConfig, database: Database) -> AsyncIterator[Chat]:
-    policy = config.chat.model_copy(update={"assistant": True})
-    async for chat in changed_chat(config, database, chat=policy):
+    async for chat in changed_chat(config, database, assistance=AssistPolicy(model=True)):
         yield chat
 
 
@@ -560,6 +560,15 @@ class TestAssistant:
             )
             assert said(answer)["status"] == "QUEUED"
         assert assisted.engine.orders == 1
+
+    async def test_is_not_where_it_is_switched_off(
+        self, config: ApiConfig, database: Database
+    ) -> None:
+        nowhere = AssistPolicy(channels=frozenset({"web"}), model=True)
+        async for chat in changed_chat(config, database, assistance=nowhere):
+            visitor = await chat.visit()
+            refused = await chat.client.post(f"{visitor.place}/assistant", headers=visitor.headers)
+            assert code(refused) == (409, "no_assistant")
 
 
 class TestToTicket:

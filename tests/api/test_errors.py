@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy import exc
 
-from api.errors import answer, describe
+from api.errors import Words, answer, describe
 from domain import errors
 from domain.principals import Role
 from store.database import Database
@@ -78,7 +78,7 @@ class TestAnswer:
     def test_what_the_database_cannot_hold_is_the_senders_fault(
         self, error: psycopg.Error, malformed: int
     ) -> None:
-        told = answer(exc.OperationalError("INSERT", {}, error), malformed)
+        told = answer(exc.OperationalError("INSERT", {}, error), Words(malformed))
         assert told.status_code == malformed
         assert json.loads(bytes(told.body))["code"] == "too_large"
 

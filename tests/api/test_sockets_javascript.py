@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import pytest
@@ -30,6 +30,11 @@ pytestmark = pytest.mark.skipif(
 async def process(config: ApiConfig, database_url: str) -> AsyncIterator[ApiProcess]:
     async with api_process(config, database_url) as opened:
         yield opened
+
+
+class Served(Protocol):
+    @property
+    def url(self) -> str: ...
 
 
 class Browser:
@@ -66,7 +71,7 @@ class Browser:
 
 @asynccontextmanager
 async def browser(
-    process: ApiProcess, token: str, transports: list[str], **query: object
+    process: Served, token: str, transports: list[str], **query: object
 ) -> AsyncIterator[Browser]:
     node = await asyncio.create_subprocess_exec(
         "node",

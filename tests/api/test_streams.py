@@ -4,14 +4,15 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
 from api import streams
-from api.streams import Audience, Event, Gone, Page, Source, Stream, Streams
+from api.streams import Audience, Event, Gone, Inbox, Log, Page, Source, Stream, Streams
 from domain.models import ThreadKind, ThreadRef
 from store.feed import Watch
 
@@ -65,9 +66,8 @@ class PretendedSources:
     def of(self, topic: object) -> PretendedLog:
         return self.logs[topic]
 
-    async def heads(self, thread_ids: Collection[UUID]) -> dict[UUID, int]:
-        sizes = {topic.id: log.size for topic, log in self.logs.items()}
-        return {thread_id: sizes[thread_id] for thread_id in thread_ids}
+    async def heads(self, logs: Collection[Log]) -> dict[Log, int]:
+        return {each: self.logs[each].size for each in logs}
 
 
 class Clients:
@@ -289,6 +289,32 @@ class TestStreams:
         followed.streams.unsubscribe("a", as_ticket)
         assert followed.streams.is_subscribed("a", topic)
         assert not followed.clients.seqs
+
+    async def test_inbox_is_hinted_at_by_its_user(self, followed: Followed) -> None:
+        mine, other = Inbox("ashik"), Inbox("bea")
+        await followed.streams.subscribe("a", mine, STAFF, None)
+        await followed.streams.subscribe("b", other, STAFF, None)
+        followed.sources.logs[mine].size = followed.sources.logs[other].size = 2
+        followed.watch.inbox_changed("ashik")
+        followed.watch.inbox_changed("nobody")
+        await followed.until(lambda: followed.clients.seqs["a"] == [1, 2])
+        assert followed.sources.logs[other].reads == 0
+        followed.watch.reset()
+        await followed.until(lambda: followed.clients.seqs["b"] == [1, 2])
+
+    async def test_event_spares_the_socket_it_came_from(self, clients: Clients) -> None:
+        class Talking(PretendedLog):
+            async def read(self, since: int, until: int | None = None) -> Page[int]:
+                page = await super().read(since, until)
+                return replace(page, events=[replace(each, besides="a") for each in page.events])
+
+        log = Talking(3)
+        stream = Stream(log, clients)
+        for sid in "ab":
+            await stream.join(sid, STAFF, 0)
+        log.size = 6
+        await stream.pump()
+        assert dict(clients.seqs) == {"b": [1, 2, 3, 4, 5, 6]}
 
     async def test_relay_spares_who_said_it(self, followed: Followed) -> None:
         topic = a_thread()

@@ -25,7 +25,6 @@ from domain.errors import (
     ConversationIsClosed,
     ConversationTaken,
     HoldfastError,
-    NoAssistant,
     NotAccepted,
     NotAssigned,
 )
@@ -40,7 +39,6 @@ POLICY = ConversationPolicy(
     agent_grace=MINUTE,
     customer_grace=15 * MINUTE,
     idle_timeout=30 * MINUTE,
-    assistant=True,
 )
 QUEUED, ASSIGNED, CONNECTED, CLOSED = ConversationStatus
 
@@ -247,10 +245,9 @@ class TestObey:
         assert (after.status, after.queue_timeout_at) == (QUEUED, None)
         assert after.with_assistant
 
-    def test_no_assistant_is_told(self) -> None:
-        nobody = POLICY.model_copy(update={"assistant": False})
-        with pytest.raises(NoAssistant):
-            obey(chat(QUEUED), GoOnWithAssistant(), nobody)
+    def test_agent_who_accepts_ends_the_assistants_part(self) -> None:
+        after = obey(chat(QUEUED, with_assistant=True), Accept(agent_id="bob")).state
+        assert not after.with_assistant
 
 
 class TestHearWords:
@@ -293,6 +290,32 @@ class TestHearWords:
     def test_nothing_is_heard_after_the_end(self) -> None:
         closed = obey(chat(ASSIGNED), Close()).state
         assert hear(closed, customer_left()) == Decision(closed)
+
+
+class TestHearTheAssistant:
+    HANDED_OVER = told(EventType.HANDED_OVER)
+
+    def test_handed_over_waits_for_a_person(self) -> None:
+        """Whatever the last word is: a promise is no answer."""
+        after = hear(chat(QUEUED), said(AuthorKind.AI), self.HANDED_OVER).state
+        assert after.unanswered
+        assert after.queue_timeout_at == chat(QUEUED).queue_timeout_at
+
+    def test_who_had_chosen_the_assistant_waits_from_now_on(self) -> None:
+        chosen = obey(chat(QUEUED), GoOnWithAssistant()).state
+        after = hear(chosen, self.HANDED_OVER).state
+        assert not after.with_assistant
+        assert after.queue_timeout_at == NOW + MINUTE + POLICY.queue_timeout
+
+    def test_agents_word_is_what_was_waited_for(self) -> None:
+        waiting = hear(chat(QUEUED), self.HANDED_OVER).state
+        taken = obey(waiting, Accept(agent_id="bob")).state
+        assert taken.unanswered
+        assert not hear(taken, said(AuthorKind.AGENT)).state.unanswered
+
+    def test_choosing_it_again_lets_it_try_again(self) -> None:
+        waiting = hear(chat(QUEUED), self.HANDED_OVER).state
+        assert not obey(waiting, GoOnWithAssistant()).state.handed_over
 
 
 class TestHearWhoIsThere:
@@ -485,6 +508,7 @@ def states(draw: st.DrawFn) -> ConversationState:
         customer_spoke=draw(st.booleans()),
         agent_spoke=draw(st.booleans()),
         with_assistant=draw(st.booleans()),
+        handed_over=draw(st.booleans()),
         last_word_at=draw(INSTANTS),
         last_word_by=draw(st.none() | st.sampled_from(AuthorKind)),
         released_by=draw(st.sampled_from([None, "bob", "eve"])),

@@ -206,6 +206,26 @@ class TestExpire:
         again = rules.expire(after.state, NOW + 5 * HOUR, POLICY)
         assert again == Decision(after.state)
 
+    def test_late_reply_that_is_heard_first_is_a_breach_all_the_same(self) -> None:
+        """The worker was away when the time came, and when the reply did."""
+        late = Head(
+            seq=2,
+            author=AuthorKind.AGENT,
+            visibility=Visibility.PUBLIC,
+            at=NOW + 4 * HOUR + timedelta.resolution,
+        )
+        after = rules.hear(ticket(), [late], NOW + 5 * HOUR, POLICY)
+        assert EventType.DEADLINE_BREACHED in [event.type for event in after.events]
+        assert after.state.deadlines[DeadlineKind.FIRST_RESPONSE].met_at == late.at
+
+    def test_reply_in_time_that_is_heard_late_is_none(self) -> None:
+        in_time = Head(
+            seq=2, author=AuthorKind.AGENT, visibility=Visibility.PUBLIC, at=NOW + 4 * HOUR
+        )
+        after = rules.hear(ticket(), [in_time], NOW + 5 * HOUR, POLICY)
+        assert not rules.expire(after.state, NOW + 5 * HOUR, POLICY).events
+        assert not after.state.breached
+
     def test_late_reply_leaves_the_breach_on_record(self) -> None:
         breached = rules.expire(ticket(), NOW + 4 * HOUR, POLICY).state
         first = hear(breached, said(AuthorKind.AGENT)).state.deadlines[DeadlineKind.FIRST_RESPONSE]

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from domain.assistance import ASSISTED
 from domain.models import Priority
 from domain.principals import Role
 from holdfast.errors import InvalidSetting
@@ -123,3 +124,31 @@ def test_page_says_none_where_nothing_is_set() -> None:
 def test_page_is_up_to_date() -> None:
     """`python -m holdfast.settings_page > docs/settings.md` writes it anew."""
     assert (ROOT / "docs" / "settings.md").read_text() == settings_page()
+
+
+@pytest.mark.parametrize(
+    ("said", "channels"),
+    [
+        ("all", set(ASSISTED)),
+        ("none", set()),
+        ("web, livechat", {"web", "livechat"}),
+        ("XMPP", {"xmpp"}),
+    ],
+)
+def test_assistant_is_where_it_is_wanted(
+    monkeypatch: pytest.MonkeyPatch, said: str, channels: set[str]
+) -> None:
+    monkeypatch.setenv("ASSIST_CHANNELS", said)
+    assert load_settings().assist_channels == channels
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("ASSIST_CHANNELS", "web,fax"), ("ASSIST_CHANNELS", ","), ("AI_BASE_URL", "localhost:11434")],
+)
+def test_what_the_assistant_cannot_be_told_is_said(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InvalidSetting, match=variable):
+        load_settings()

@@ -16,6 +16,8 @@ from uuid import UUID, uuid4
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from assistant.reply import ModelTrouble, handed_over
+from domain.assistance import AssistPolicy
 from domain.conversation_life import (
     Close,
     ConversationPolicy,
@@ -33,6 +35,7 @@ from holdfast.ports import free_port
 from store import attendance, conversations, migrate
 from store.database import Database
 from store.presences import Person
+from tests.workflows.answering import ScriptedModel, assisted, spoken
 from tests.workflows.chat_desk import ChatDesk
 from tests.workflows.desk import Desk
 from workers.threads import Policies, make_worker
@@ -129,6 +132,37 @@ async def handed_to_ticket(chat: ChatDesk) -> UUID:
     return conversation_id
 
 
+async def helped_and_handed_over(desk: Desk | ChatDesk, model: ScriptedModel) -> UUID:
+    """The assistant is interrupted, fails, answers, and hands over."""
+    model.troubles, model.replies = [ModelTrouble("429")], []
+    model.gate.clear()
+    model.thinking.clear()
+    thread_id = await (desk.open() if isinstance(desk, Desk) else desk.start())
+    if isinstance(desk, ChatDesk):
+        await desk.say(thread_id, AuthorKind.CUSTOMER)
+    await model.thinking.wait()
+    await _say(desk, thread_id)
+    model.gate.set()
+    await _until_spoken(desk, thread_id, 1)
+    model.replies = [handed_over("not_sure")]
+    await _say(desk, thread_id)
+    await _until_spoken(desk, thread_id, 2)
+    await desk.until_handled(thread_id)
+    return thread_id
+
+
+async def _say(desk: Desk | ChatDesk, thread_id: UUID) -> None:
+    if isinstance(desk, Desk):
+        await desk.write(thread_id, AuthorKind.CUSTOMER)
+    else:
+        await desk.say(thread_id, AuthorKind.CUSTOMER)
+
+
+async def _until_spoken(desk: Desk | ChatDesk, thread_id: UUID, times: int) -> None:
+    while len(spoken(await desk.log(thread_id))) < times:
+        await asyncio.sleep(0.02)
+
+
 async def _note(
     chat: ChatDesk, person: Person, gone_at: datetime | None, process_id: UUID | None = None
 ) -> UUID:
@@ -174,8 +208,22 @@ async def record() -> None:
                     file = HISTORIES / f"conversation_{episode.__name__}.json"
                     if not file.exists():
                         await _keep(client, conversation_workflow_id(await episode(chat)), file)
+            await _record_the_assistant(client, desk, chat)
             await database.close()
             await asyncio.sleep(1)
+
+
+async def _record_the_assistant(client: Client, desk: Desk, chat: ChatDesk) -> None:
+    model = ScriptedModel()
+    policy = AssistPolicy(model=True)
+    async with assisted(client, desk.database, Engine(client), desk.policy, policy, model):
+        scenario = helped_and_handed_over
+        file = HISTORIES / f"ticket_{scenario.__name__}.json"
+        if not file.exists():
+            await _keep(client, ticket_workflow_id(await scenario(desk, model)), file)
+        file = HISTORIES / f"conversation_{scenario.__name__}.json"
+        if not file.exists():
+            await _keep(client, conversation_workflow_id(await scenario(chat, model)), file)
 
 
 async def _keep(client: Client, workflow_id: str, file: Path) -> None:

@@ -1,18 +1,20 @@
 """Days in milliseconds: long timers, on the server that skips time."""
 
+import asyncio
 import shutil
 import sys
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from domain.deadlines import DeadlineKind, DeadlinePolicy
-from domain.models import AuthorKind, TicketStatus
+from domain.models import AuthorKind, Priority, TicketStatus
 from domain.ticket_life import SetStatus
 from store.database import Database
 from tests.workflows.desk import Desk
@@ -85,3 +87,23 @@ async def test_each_deadline_is_breached_in_its_turn(
         )
     deadlines = [entry.event["deadline"] for entry in await desk.log(ticket_id) if entry.event]
     assert deadlines == both
+
+
+async def test_reply_in_time_is_no_breach_though_the_worker_was_away(
+    client: Client, engine: Engine, database: Database, policy: DeadlinePolicy
+) -> None:
+    soon = policy.model_copy(
+        update={"first_response": dict.fromkeys(Priority, timedelta(seconds=1))}
+    )
+    desk = Desk(database, engine, soon)
+    ticket_id = await desk.open()
+    await desk.write(ticket_id, AuthorKind.AGENT, "Here I am")
+    due_at = (await desk.state(ticket_id)).deadlines[DeadlineKind.FIRST_RESPONSE].due_at
+    while datetime.now(UTC) <= due_at:
+        await asyncio.sleep(0.05)
+    async with make_worker(client, database, Policies(soon, CHAT), task_queue=engine.task_queue):
+        state = await desk.until(
+            ticket_id, lambda state: state.status is TicketStatus.PENDING_CUSTOMER
+        )
+        await desk.until_handled(ticket_id)
+    assert not state.breached
