@@ -89,8 +89,7 @@ class AnswerActivities:
 
     async def _read(self, order: AssistInput) -> _Asked | None:
         async with self._database.begin() as session:
-            turn = await assistance.to_answer(session, order.thread, self._policy)
-            if turn != order.seq:
+            if not await self._is_our_turn(session, order):
                 return None
             file = await case_files.read(session, order.thread)
         case = Case(
@@ -161,7 +160,8 @@ class AnswerActivities:
         return threads.after_append(before, written.entry)
 
     async def _is_our_turn(self, session: AsyncSession, order: AssistInput) -> bool:
-        return await assistance.to_answer(session, order.thread, self._policy) == order.seq
+        question = await assistance.to_answer(session, order.thread, self._policy)
+        return question is not None and question.seq == order.seq
 
 
 def _draft(order: AssistInput, reply: Reply, by: str) -> Draft:

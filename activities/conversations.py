@@ -6,6 +6,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from domain.assistance import Question
 from domain.conversation_life import ConversationInput, ConversationPolicy, ConversationState
 from domain.errors import Conflict, InvalidRequest
 from domain.life import Loaded, Look, Seen
@@ -87,6 +88,6 @@ class ConversationActivities:
             to_answer=to_answer,
         )
 
-    async def _to_answer(self, session: AsyncSession, conversation_id: UUID) -> int | None:
+    async def _to_answer(self, session: AsyncSession, conversation_id: UUID) -> Question | None:
         conversation = ThreadRef(kind=ThreadKind.CONVERSATION, id=conversation_id)
         return await assistance.to_answer(session, conversation, self._rules.assistance)

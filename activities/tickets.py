@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from domain.assistance import AssistPolicy
+from domain.assistance import AssistPolicy, Question
 from domain.deadlines import DeadlinePolicy
 from domain.life import Loaded, Look, Seen
 from domain.models import ThreadKind, ThreadRef
@@ -77,6 +77,6 @@ class TicketActivities:
             to_answer=to_answer,
         )
 
-    async def _to_answer(self, session: AsyncSession, ticket_id: UUID) -> int | None:
+    async def _to_answer(self, session: AsyncSession, ticket_id: UUID) -> Question | None:
         ticket = ThreadRef(kind=ThreadKind.TICKET, id=ticket_id)
         return await assistance.to_answer(session, ticket, self._assist)

@@ -47,6 +47,7 @@ _FAMILIES = (
     chat_desk.router,
     chat_admin.router,
     suggestions.router,
+    suggestions.chat_router,
     team_chat.router,
     xmpp_webhooks.router,
     xmpp_responses.router,
@@ -200,7 +201,7 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 def _words_at(path: str) -> errors.Words:
     """Those of the family to which an address belongs, or would."""
-    families = [each for each in _FAMILIES if path.startswith(f"{each.prefix}/")]
+    families = [each for each in _FAMILIES if f"{path}/".startswith(f"{each.prefix}/")]
     return max(families, key=lambda family: len(family.prefix)).words if families else errors.USUAL
 
 

@@ -128,16 +128,18 @@ class Line:
 
     def put(self, call: Call) -> bool:
         """False when so many are waiting that no more are taken. Never waits."""
+        if self._busy < self._at_once:
+            self._busy += 1
+            self._tasks.start(self._work(call))
+            return True
         if len(self._waiting) >= self._longest:
             return False
         self._waiting.append(call)
-        if self._busy < self._at_once:
-            self._busy += 1
-            self._tasks.start(self._work())
         return True
 
-    async def _work(self) -> None:
+    async def _work(self, call: Call) -> None:
         try:
+            await self._handle(call)
             while self._waiting:
                 await self._handle(self._waiting.pop(0))
         finally:

@@ -54,19 +54,25 @@ class TriageView(BaseModel):
     by: str
 
 
-router = Routes(tags=["Suggestions"], dependencies=[STAFF])
-OF_TICKET = "/api/tickets/{ticket_id}/suggestions"
-OF_CONVERSATION = "/api/agent/conversations/{conversation_id}/suggestions"
+router = Routes(
+    prefix="/api/tickets/{ticket_id}/suggestions", tags=["Suggestions"], dependencies=[STAFF]
+)
+chat_router = Routes(
+    malformed=400,
+    prefix="/api/agent/conversations/{conversation_id}/suggestions",
+    tags=["Suggestions"],
+    dependencies=[STAFF],
+)
 
 
-@router.post(f"{OF_TICKET}/reply", responses=describe(TicketNotFound))
+@router.post("/reply", responses=describe(TicketNotFound))
 async def suggest_ticket_reply(ticket_id: TicketId, services: ServicesDep) -> SuggestedReplyView:
     """Say what an agent could answer."""
     case = await _of_ticket(services, ticket_id)
     return _reply(await _ask(services, lambda adviser: adviser.reply(case)))
 
 
-@router.post(f"{OF_TICKET}/summary", responses=describe(TicketNotFound))
+@router.post("/summary", responses=describe(TicketNotFound))
 async def summarise_ticket(ticket_id: TicketId, services: ServicesDep) -> SummaryView:
     """Say what happened so far."""
     case = await _of_ticket(services, ticket_id)
@@ -74,7 +80,7 @@ async def summarise_ticket(ticket_id: TicketId, services: ServicesDep) -> Summar
     return SummaryView(summary=given.advice, by=given.by)
 
 
-@router.post(f"{OF_TICKET}/subject", responses=describe(TicketNotFound))
+@router.post("/subject", responses=describe(TicketNotFound))
 async def suggest_subject(ticket_id: TicketId, services: ServicesDep) -> SubjectView:
     """Name the matter in a few words."""
     case = await _of_ticket(services, ticket_id)
@@ -82,7 +88,7 @@ async def suggest_subject(ticket_id: TicketId, services: ServicesDep) -> Subject
     return SubjectView(subject=given.advice, by=given.by)
 
 
-@router.post(f"{OF_TICKET}/triage", responses=describe(TicketNotFound))
+@router.post("/triage", responses=describe(TicketNotFound))
 async def suggest_triage(ticket_id: TicketId, services: ServicesDep) -> TriageView:
     """Suggest tags and a priority."""
     case = await _of_ticket(services, ticket_id)
@@ -91,7 +97,7 @@ async def suggest_triage(ticket_id: TicketId, services: ServicesDep) -> TriageVi
     return TriageView(tags=list(triage.tags), priority=triage.priority, by=given.by)
 
 
-@router.post(f"{OF_CONVERSATION}/reply", responses=describe(ConversationNotFound))
+@chat_router.post("/reply", responses=describe(ConversationNotFound))
 async def suggest_chat_reply(
     conversation_id: ConversationId, services: ServicesDep
 ) -> SuggestedReplyView:
@@ -100,7 +106,7 @@ async def suggest_chat_reply(
     return _reply(await _ask(services, lambda adviser: adviser.reply(case)))
 
 
-@router.post(f"{OF_CONVERSATION}/summary", responses=describe(ConversationNotFound))
+@chat_router.post("/summary", responses=describe(ConversationNotFound))
 async def summarise_chat(conversation_id: ConversationId, services: ServicesDep) -> SummaryView:
     """Say what happened so far."""
     case = await _of_conversation(services, conversation_id)

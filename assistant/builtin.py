@@ -29,12 +29,12 @@ class BuiltInAssistant:
 
     async def reply(self, case: Case) -> Reply:
         question = case.question
-        if wants_person(question):
+        if wants_person(case.asked):
             return handed_over("asked_for_person")
         if is_greeting(question):
-            return asked(_GREETING)
+            return answered(_GREETING, [])
         if is_thanks(question) and case.told:
-            return asked(_WELCOME)
+            return answered(_WELCOME, [])
         passage = await find_passage(case)
         if passage is None:
             return _unsure(case)

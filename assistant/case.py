@@ -6,8 +6,10 @@ articles, and this customer's own tickets. Whoever makes a `Case` sees to that.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Protocol
 
+from domain.assistance import Reaction
 from domain.case import TicketLine, Turn
 from domain.knowledge import Found
 from domain.models import AuthorKind
@@ -42,24 +44,25 @@ class Case:
     @property
     def matter(self) -> str:
         """All that the customer has said."""
-        said = [turn.text for turn in self.turns if turn.author is AuthorKind.CUSTOMER]
+        said = [turn.text for turn in self.turns if _by_customer(turn)]
         return "\n".join([*filter(None, [self.subject]), *said])
 
     @property
+    def asked(self) -> tuple[str, ...]:
+        """What the customer has said since anybody else did, message by message."""
+        words = takewhile(_by_customer, reversed(self.turns))
+        return tuple(turn.text for turn in words)[::-1]
+
+    @property
     def question(self) -> str:
-        """What the customer has said since anybody else did."""
-        words: list[str] = []
-        for turn in reversed(self.turns):
-            if turn.author is not AuthorKind.CUSTOMER:
-                break
-            words.append(turn.text)
-        return "\n".join(reversed(words))
+        """The same as one text."""
+        return "\n".join(self.asked)
 
     @property
     def wordings(self) -> tuple[str, ...]:
         """The question, and its last message alone: who says hello first, or goes on about the
         weather, asks the same."""
-        said = [turn.text for turn in self.turns if turn.author is AuthorKind.CUSTOMER]
+        said = [turn.text for turn in self.turns if _by_customer(turn)]
         return tuple(dict.fromkeys([self.question or said[-1], said[-1]])) if said else ()
 
     @property
@@ -69,5 +72,10 @@ class Case:
 
     @property
     def asked_back(self) -> bool:
-        """Whether the assistant has spoken in this thread without an answer."""
-        return any(turn.author is AuthorKind.AI and not turn.sources for turn in self.turns)
+        """Whether the assistant has asked something back when it spoke last."""
+        spoken = [turn for turn in self.turns if turn.author is AuthorKind.AI]
+        return bool(spoken) and spoken[-1].reaction is Reaction.ASKED
+
+
+def _by_customer(turn: Turn) -> bool:
+    return turn.author is AuthorKind.CUSTOMER

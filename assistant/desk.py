@@ -1,34 +1,78 @@
-"""The assistant of the agents: it words an answer from facts that others have found."""
+"""The assistant of the agents: facts that others have found, as they are, and perhaps a word above
+them."""
 
 import asyncio
+import re
+import unicodedata
 from typing import Protocol
 
 import structlog
 
 from assistant import desk_answers
+from assistant.reply import ModelTrouble
 from domain.figures import DeskFacts
-from domain.text import storable
 
 log = structlog.get_logger(__name__)
 
 _PATIENCE = 8.0
-"""Seconds for an answer; a call is given up a little later."""
+"""Seconds for an introduction; a call is given up a little later."""
+_LONGEST = 300
+_MOST_SENTENCES = 2
 
 
 class DeskAssistant(Protocol):
-    async def reply(self, question: str, facts: DeskFacts) -> str:
-        """An answer in Markdown that says nothing but the facts. May raise anything."""
+    async def introduce(self, question: str, told: str) -> str:
+        """At most two sentences in English to stand above what is told, without any figure; may be
+        empty. May raise anything."""
 
 
 async def answer(assistant: DeskAssistant | None, question: str, facts: DeskFacts) -> str:
-    """What the assistant says; the built-in answer where there is none, and where it fails, says
-    nothing, or too late."""
-    if assistant is None:
-        return desk_answers.render(facts)
+    """The facts in Markdown, below what the assistant says of them. Where there are none it is not
+    asked; where it fails, says a figure, or too late, they stand alone."""
+    told = desk_answers.render(facts)
+    if assistant is None or facts == DeskFacts():
+        return told
     try:
         async with asyncio.timeout(_PATIENCE):
-            said = storable(await assistant.reply(question, facts))
+            said = _checked(await assistant.introduce(question, told))
     except Exception as error:  # noqa: BLE001  whatever it is, agents get their figures
-        log.warning("desk_assistant_failed", error=repr(error))
-        said = ""
-    return said if said.strip() else desk_answers.render(facts)
+        # Never the error itself, which may quote the question.
+        reason = error.reason if isinstance(error, ModelTrouble) else type(error).__name__
+        log.warning("desk_assistant_failed", reason=reason)
+        return told
+    return f"{desk_answers.plain(said)}\n\n{told}" if said else told
+
+
+def _checked(said: str) -> str:
+    """On one line. Raises ModelTrouble."""
+    line = " ".join(said.split())
+    sentences = [each for each in _SENTENCE_END.split(line) if each]
+    if len(line) > _LONGEST or len(sentences) > _MOST_SENTENCES:
+        raise ModelTrouble("too_long")
+    if not line.isprintable():
+        raise ModelTrouble("unprintable")
+    if _says_figure(line):
+        raise ModelTrouble("invented_figure")
+    return line
+
+
+def _says_figure(line: str) -> bool:
+    """Right or wrong: it would take understanding to tell which of the facts it is."""
+    read = unicodedata.normalize("NFKC", line).casefold()
+    return any(sign.isnumeric() for sign in read) or _FIGURE.search(read) is not None
+
+
+_SENTENCE_END = re.compile(r"[.!?…。]+\W*(?:\s|$)")
+_ONES = (
+    "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|"
+    "thir|four|fif|six|seven|eigh|nine"
+)
+_FIGURE = re.compile(
+    r"[%‰💯🔟]"
+    r"|\b(?:"
+    r"(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)(?:e?s)?"
+    r"|(?:thir|four|fif|six|seven|eigh|nine)teen(?:s|th)?"
+    r"|(?:twen|thir|for|fif|six|seven|eigh|nine)(?:ty|ties|tieth)"
+    r"|(?:hundred|thousand|million|billion|trillion)(?:s|th|ths)?"
+    r")\b"
+)

@@ -81,10 +81,7 @@ def _period_in(words: str) -> PeriodName:
 def _tickets(tickets: OpenTickets) -> str:
     if tickets.count == 0:
         return "You have no open tickets."
-    lines = [_ticket(ticket) for ticket in tickets.newest]
-    more = tickets.count - len(lines)
-    if more > 0:
-        lines.append(f"… and {more} more")
+    lines = [*map(_ticket, tickets.newest), *_more(tickets.count - len(tickets.newest))]
     return f"You have {_number(tickets.count, 'open ticket')}:\n\n" + "\n".join(lines)
 
 
@@ -120,14 +117,16 @@ def _team(team: Team) -> str:
     period = team.period.name
     if not team.agents:
         return f"👥 **Team performance**: Nobody had anything to do {_so_far(period)}."
-    lines = [f"👥 **Team performance** {period}", *_champions(team.agents)]
-    return "\n".join([*lines, *map(_agent, team.agents)])
+    lines = [f"👥 **Team performance** {period}", *_champions(team), *map(_agent, team.agents)]
+    return "\n".join([*lines, *_more(team.count - len(team.agents))])
 
 
-def _champions(agents: tuple[AgentFigures, ...]) -> Iterator[str]:
-    most = max(agent.replies for agent in agents)
-    if most > 0:
-        names = " and ".join(f"**{_plain(a.name)}**" for a in agents if a.replies == most)
+def _champions(team: Team) -> Iterator[str]:
+    """Nobody, where one who is left out may have answered as much."""
+    most = team.agents[0].replies
+    cut = team.count > len(team.agents) and team.agents[-1].replies == most
+    if most > 0 and not cut:
+        names = " and ".join(f"**{_plain(a.name)}**" for a in team.agents if a.replies == most)
         yield f"🏆 {names} answered most: {_number(most, 'reply', 'replies')}"
 
 
@@ -165,6 +164,11 @@ def _system(system: SystemStatus) -> str:
 
 def _sign(works: bool) -> str:
     return "✅" if works else "❌"
+
+
+def _more(left_out: int) -> Iterator[str]:
+    if left_out > 0:
+        yield f"… and {left_out} more"
 
 
 def _so_far(period: PeriodName) -> str:

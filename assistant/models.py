@@ -84,7 +84,7 @@ class ModelAssistant:
         self._agent.output_validator(_check)
 
     async def reply(self, case: Case) -> Reply:
-        if wants_person(case.question):
+        if wants_person(case.asked):
             return handed_over("asked_for_person")
         desk = _Desk(case, list(await case.library.search(case.question)))
         with told_as_trouble():

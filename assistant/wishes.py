@@ -1,6 +1,7 @@
 """What a customer's message asks for besides an answer, told by its words alone."""
 
 import re
+from collections.abc import Iterable
 
 _PERSON = (
     r"human(?:\ being)?|(?:real\ |actual\ |live\ )?(?:person|people)|agent|representative|"
@@ -21,7 +22,7 @@ _WANTS_PERSON = re.compile(
     | \b(?:parler|discuter)\b[^.?!\n]{{0,30}}\b(?:humain|personne|conseill(?:er|[èe]re)|agent)\b
     | \bhablar\b[^.?!\n]{{0,30}}\b(?:humano|persona|agente)\b
     """,
-    re.IGNORECASE | re.VERBOSE,
+    re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
 _GREETING = re.compile(
     r"\W*(?:hi|hello|hey|hallo|good (?:morning|afternoon|evening)|greetings|bonjour|hola)"
@@ -34,13 +35,11 @@ _THANKS = re.compile(
     r"(?: (?:so|very) much| a lot)?(?:\W+(?:that (?:helped|helps|works|worked)|bye|all good))?\W*",
     re.IGNORECASE,
 )
-_LONGEST = 2_000
-"""Characters that are looked at: a wish stands at the beginning."""
 
 
-def wants_person(text: str) -> bool:
-    """Whether the customer asks for a person."""
-    return _WANTS_PERSON.search(text[:_LONGEST]) is not None
+def wants_person(messages: Iterable[str]) -> bool:
+    """Whether the customer asks for a person in any of these."""
+    return any(_WANTS_PERSON.search(message) for message in messages)
 
 
 def is_greeting(text: str) -> bool:

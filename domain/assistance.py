@@ -5,10 +5,10 @@ histories.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from domain.models import Channel, ThreadRef
 
@@ -16,6 +16,15 @@ LIVECHAT = "livechat"
 """How settings call the channel of live conversations."""
 ASSISTED = (*(channel.value for channel in Channel), LIVECHAT)
 """Where the assistant can be switched on."""
+
+
+class Question(BaseModel):
+    """A customer's message that it is the assistant's turn to answer, and when it came."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seq: int
+    at: datetime
 
 
 class AssistInput(BaseModel):

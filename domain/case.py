@@ -4,17 +4,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from domain.assistance import Reaction
 from domain.models import AuthorKind, TicketStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One public message. `sources`: the ids of the articles that an answer of ours has named."""
+    """One public message. Of the assistant's own, `reaction` is what it was, and `sources` are the
+    ids of the articles that it has named."""
 
     author: AuthorKind
     text: str
     at: datetime
     sources: tuple[str, ...] = ()
+    reaction: Reaction | None = None
 
 
 @dataclass(frozen=True, slots=True)

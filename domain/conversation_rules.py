@@ -197,6 +197,7 @@ def _release(
         assigned_at=None,
         agent_gone_at=None,
         agent_spoke=False,
+        with_assistant=False,
         queue_timeout_at=now + policy.queue_timeout,
         # Who was gone is welcome to it when back; who gave it away is not asked again.
         released_by=before if cause is None else None,
@@ -223,7 +224,8 @@ def _close_by_itself(decision: Decision, cause: EventType) -> Decision:
 
 
 def _go_on_with_assistant(decision: Decision, by: str | None) -> Decision:
-    if decision.state.with_assistant:
+    """Who has an agent has no need of it."""
+    if decision.state.with_assistant or decision.state.status is not QUEUED:
         return decision
     told = _told(EventType.ASSISTANT, decision.state.status, by=by)
     return decision.then(told, with_assistant=True, handed_over=False, queue_timeout_at=None)
@@ -242,7 +244,7 @@ def _hear_words(decision: Decision, head: Head) -> Decision:
         return _connect(decision.then(customer_spoke=True))
     if head.author is AuthorKind.AGENT:
         spoke = decision.state.agent_id is not None
-        return _connect(decision.then(agent_spoke=spoke, handed_over=False))
+        return _connect(decision.then(agent_spoke=spoke, handed_over=False, with_assistant=False))
     return decision
 
 

@@ -91,9 +91,11 @@ class AgentFigures:
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """Those agents who have, or did, anything; the one who replied most comes first."""
+    """The agents who have, or did, anything: how many there are, and the first of them; the one
+    who replied most comes first."""
 
     period: Period
+    count: int
     agents: tuple[AgentFigures, ...]
 
 

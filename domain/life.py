@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from domain.assistance import Question
 from domain.events import Event, Head
 
 
@@ -75,8 +76,7 @@ class Seen(BaseModel, Generic[State]):
     state: State | None = None
     heads: list[Head] = Field(default_factory=list)
     refusal: str | None = None
-    to_answer: int | None = None
-    """The seq of a customer's message that it is the assistant's turn to answer."""
+    to_answer: Question | None = None
 
 
 class Loaded(BaseModel, Generic[State, Policy]):
@@ -91,8 +91,7 @@ class Loaded(BaseModel, Generic[State, Policy]):
     """Whether something of it is still to go out."""
     unserved_after: timedelta = timedelta(minutes=15)
     """An account whose task queue nobody has served for so long may never be served again."""
-    to_answer: int | None = None
-    """As in `Seen`."""
+    to_answer: Question | None = None
     answer_within: timedelta = timedelta(seconds=20)
     """After the customer's message."""
 

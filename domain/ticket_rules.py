@@ -91,10 +91,11 @@ def obey(
     """
     if state.status is CLOSED:
         raise TicketIsClosed
-    decision = Decision(state)
+    # What was missed until now is missed, whatever the command makes of the promise.
+    missed = decision = _breach(Decision(state), before=now)
     for command in commands:
         decision = _obey_one(decision, command, by, now, policy)
-    return decision
+    return Decision(state) if decision == missed else decision
 
 
 def hear(

@@ -50,8 +50,9 @@ async def examine(settings: Settings) -> list[Finding]:
     findings += [
         await _look("secret", lambda: _secret(settings)),
         await _look("database", lambda: _database(settings)),
-        await _look("assistant", lambda: _assistant(settings)),
     ]
+    if findings[-1].well:
+        findings.append(await _look("assistant", lambda: _assistant(settings)))
     try:
         client = await cluster.reach()
     except HoldfastError as error:

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.assistance import LIVECHAT, AssistPolicy
+from domain.assistance import LIVECHAT, AssistPolicy, Question
 from domain.models import ThreadKind, ThreadRef
 
 RECENT = timedelta(hours=1)
@@ -28,8 +28,10 @@ async def is_there(session: AsyncSession, policy: AssistPolicy, channel: str = L
     return policy.model or bool(await session.scalar(_ANY_ARTICLE))
 
 
-async def to_answer(session: AsyncSession, thread: ThreadRef, policy: AssistPolicy) -> int | None:
-    """The seq of the customer's message that it is the assistant's turn to answer.
+async def to_answer(
+    session: AsyncSession, thread: ThreadRef, policy: AssistPolicy
+) -> Question | None:
+    """The customer's message that it is the assistant's turn to answer.
 
     It is, if that is the last word, no person has the thread or has spoken in it, and it was not
     handed over; or if the customer has chosen the assistant since.
@@ -42,8 +44,8 @@ async def to_answer(session: AsyncSession, thread: ThreadRef, policy: AssistPoli
         "model": policy.model,
         "recent": RECENT,
     }
-    seq: int | None = await session.scalar(_TO_ANSWER[thread.kind], asked)
-    return seq
+    row = (await session.execute(_TO_ANSWER[thread.kind], asked)).one_or_none()
+    return Question(seq=row.seq, at=row.at) if row else None
 
 
 async def hand_over(session: AsyncSession, thread_id: UUID) -> None:
@@ -70,7 +72,7 @@ _LAST_WORD = """
 _TO_ANSWER = {
     ThreadKind.TICKET: text(
         f"""
-        SELECT last.seq FROM threads JOIN tickets USING (id) {_LAST_WORD}
+        SELECT last.seq, last.created_at AS at FROM threads JOIN tickets USING (id) {_LAST_WORD}
             AND threads.last_agent_seq IS NULL AND tickets.assigned_agent_id IS NULL
             AND tickets.status IN ('new', 'open', 'pending_customer')
             AND NOT tickets.is_bot_handoff AND tickets.channel = ANY(:channels)
@@ -78,12 +80,17 @@ _TO_ANSWER = {
     ),
     ThreadKind.CONVERSATION: text(
         f"""
-        SELECT last.seq FROM threads JOIN conversations USING (id) {_LAST_WORD}
+        SELECT last.seq, last.created_at AS at
+        FROM threads JOIN conversations USING (id) {_LAST_WORD}
             AND conversations.status = 'QUEUED' AND conversations.agent_id IS NULL
             AND '{LIVECHAT}' = ANY(:channels)
             AND (
                 threads.last_agent_seq IS NULL
                 OR conversations.state @> '{{"with_assistant": true}}'
+                AND threads.last_agent_seq < (
+                    SELECT max(seq) FROM messages AS chosen
+                    WHERE chosen.thread_id = threads.id AND chosen.event ->> 'type' = 'assistant'
+                )
             )
         """  # noqa: S608  the same
     ),

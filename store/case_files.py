@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.assistance import Reaction
 from domain.case import CaseFile, TicketLine, Turn
 from domain.knowledge import Audience, Found
 from domain.models import AuthorKind, ThreadKind, ThreadRef, TicketStatus
@@ -20,8 +21,8 @@ from store.reading import Entry
 from store.ticket_lists import TicketFilter
 
 _TURNS = 30
-_LONGEST_TURN = 4_000
-"""Characters of a message."""
+_BEGINNING, _END = 3_000, 1_000
+"""Characters of a message that is longer than both: what it is about, and what it comes to."""
 _TICKETS = 10
 
 
@@ -70,14 +71,21 @@ class OwnRecords:
 
 
 def _turn(entry: Entry) -> Turn:
-    by_assistant = entry.author == AuthorKind.AI
-    named = entry.metadata.get("sources", []) if by_assistant else []
+    told = entry.metadata if entry.author == AuthorKind.AI else {}
+    reaction = told.get("assistant", {}).get("reaction")
     return Turn(
         author=AuthorKind(entry.author),
-        text=entry.content[:_LONGEST_TURN],
+        text=_shortened(entry.content),
         at=entry.created_at,
-        sources=tuple(source["id"] for source in named),
+        sources=tuple(source["id"] for source in told.get("sources", [])),
+        reaction=Reaction(reaction) if reaction else None,
     )
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= _BEGINNING + _END:
+        return text
+    return f"{text[:_BEGINNING]}\n…\n{text[-_END:]}"
 
 
 _ABOUT = {

@@ -56,8 +56,8 @@ async def sla(session: AsyncSession, period: Period, now: datetime) -> Sla:
     A promise is *in time* when that came no later than `due_at`. It is *late* when it came later,
     or has not come although `due_at` has passed. Otherwise it is *pending*. A resolution is late
     too where one of the ticket's earlier promises, made before it was reopened, was told in the log
-    to be broken. That a first response was told to be broken does not matter: after an outage that
-    is told even where the reply had come in time, and the times decide.
+    to be broken. All else is told by the times alone: while no worker runs, promises are broken of
+    which no event tells yet.
     """
     asked = {"since": period.since, "until": period.until, "now": now}
     row = (await session.execute(_SLA, asked)).one()
@@ -70,7 +70,7 @@ async def sla(session: AsyncSession, period: Period, now: datetime) -> Sla:
 
 
 async def team(session: AsyncSession, period: Period, limit: int) -> Team:
-    """What each agent has to do, and did in the period.
+    """What each agent has to do, and did in the period; and how many agents there are to tell of.
 
     - `open_tickets`: assigned to them now.
     - `replies`: their public messages, in tickets and live conversations; those that a ticket took
@@ -83,8 +83,9 @@ async def team(session: AsyncSession, period: Period, limit: int) -> Team:
       answered in a live conversation before they became tickets do not count.
     """
     asked = {"since": period.since, "until": period.until, "limit": limit}
-    rows = await session.execute(_TEAM, asked)
-    return Team(period, tuple(AgentFigures(*row) for row in rows))
+    rows = (await session.execute(_TEAM, asked)).all()
+    count = rows[0].agents if rows else 0
+    return Team(period, count, tuple(AgentFigures(*row[:-1]) for row in rows))
 
 
 async def load(session: AsyncSession) -> Load:
@@ -214,7 +215,7 @@ _TEAM = text(
         CAST(coalesce(speakers.replies, 0) AS bigint) AS replies,
         coalesce(resolved.times, 0) AS resolved,
         coalesce(speakers.conversations, 0) AS conversations,
-        responses.median
+        responses.median, count(*) OVER () AS agents
     FROM agents a
     LEFT JOIN assigned ON assigned.agent_id = a.id
     LEFT JOIN speakers ON speakers.agent_id = a.id

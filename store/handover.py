@@ -34,7 +34,9 @@ async def open_ticket(
     """Open the ticket as which a locked conversation goes on. Its workflow is nudged afterwards,
     by whoever asked for it or by the relay."""
     opened = await threads.create(session, new_id(), ThreadKind.TICKET)
-    carried = (await session.execute(_CARRY, {"from": thread.id, "to": opened.id})).one()
+    by_person = conversation.agent_id is not None
+    asked = {"from": thread.id, "to": opened.id, "by_person": by_person}
+    carried = (await session.execute(_CARRY, asked)).one()
     answered_at: datetime | None = carried.answered_at
     now = carried.now
     deadlines = first_deadlines(policy, Priority.MEDIUM, now)
@@ -90,7 +92,8 @@ _CARRY = text(
             last_agent_seq = (
                 SELECT max(seq) FROM carried WHERE author = 'agent' AND visibility = 'public'
             ),
-            handed_over = (SELECT handed_over FROM threads WHERE id = :from)
+            -- A person who has had it has decided that it goes on so, said or unsaid.
+            handed_over = :by_person OR (SELECT handed_over FROM threads WHERE id = :from)
         WHERE id = :to
     )
     SELECT now() AS now,

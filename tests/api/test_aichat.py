@@ -20,7 +20,7 @@ from domain.ids import article_id_text
 from domain.knowledge import Audience, Writing
 from domain.models import TicketStatus
 from domain.principals import Role, Scope
-from store import articles, tickets
+from store import agents, articles, tickets
 from store.ai_tables import AiInteraction, AiResponse
 from store.database import Database
 from tests.api.conftest import PretendedEngine, client_of
@@ -131,6 +131,18 @@ class TestFigures:
         reply = await reply_to(client, "who answered most?")
         assert "🏆 **Cy** answered most: 1 reply" in reply
         assert "Ada" not in reply
+
+    async def test_of_a_large_team_some_are_told_of_and_how_many_more_there_are(
+        self, client: httpx.AsyncClient, database: Database
+    ) -> None:
+        for number in range(23):
+            async with database.begin() as session:
+                await agents.add(session, f"agent-{number}", f"Agent {number}")
+            ticket_id = await open_ticket(database)
+            await assign(database, ticket_id, f"agent-{number}", TicketStatus.OPEN)
+        lines = (await reply_to(client, "team performance")).splitlines()
+        assert len(lines) == 1 + 20 + 1
+        assert lines[-1] == "… and 3 more"
 
     async def test_the_system_is_looked_at(
         self, client: httpx.AsyncClient, database: Database, engine: PretendedEngine

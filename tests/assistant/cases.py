@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from assistant.case import Case
+from domain.assistance import Reaction
 from domain.case import TicketLine, Turn
 from domain.ids import article_id_text
 from domain.knowledge import Article, Audience, Found
@@ -57,8 +58,9 @@ def customer(text: str) -> Turn:
 
 
 def assistant(text: str, *sources: Article) -> Turn:
+    """An answer, or without a source a question back."""
     named = tuple(article_id_text(source.id) for source in sources)
-    return Turn(AuthorKind.AI, text, NOW, named)
+    return Turn(AuthorKind.AI, text, NOW, named, Reaction.ANSWERED if named else Reaction.ASKED)
 
 
 def case(*turns: Turn | str, shelf: Shelf | None = None) -> Case:

@@ -189,7 +189,7 @@ class TestTeam:
     def test_the_one_who_answered_most_is_named(self) -> None:
         ada = AgentFigures("ada", "Ada", 5, 42, 12, 3, timedelta(minutes=14, seconds=59))
         bo = AgentFigures("bo", "*Bo*", 0, 1, 0, 1, None)
-        assert render(DeskFacts(team=Team(MONTH, (ada, bo)))) == (
+        assert render(DeskFacts(team=Team(MONTH, 2, (ada, bo)))) == (
             "👥 **Team performance** this month\n"
             "🏆 **Ada** answered most: 42 replies\n"
             "• **Ada**: 42 replies, 12 resolved, 3 conversations, 5 open, "
@@ -199,15 +199,26 @@ class TestTeam:
 
     def test_all_who_answered_most_are_named(self) -> None:
         agents = tuple(AgentFigures(name, name, 0, 2, 0, 0, None) for name in ("Ada", "Bo"))
-        told = render(DeskFacts(team=Team(MONTH, agents)))
+        told = render(DeskFacts(team=Team(MONTH, 2, agents)))
         assert "🏆 **Ada** and **Bo** answered most: 2 replies" in told
+
+    def test_a_long_list_is_cut_and_says_so(self) -> None:
+        ada = AgentFigures("ada", "Ada", 0, 2, 0, 0, None)
+        bo = AgentFigures("bo", "Bo", 0, 1, 0, 0, None)
+        lines = render(DeskFacts(team=Team(MONTH, 5, (ada, bo)))).splitlines()
+        assert lines[1] == "🏆 **Ada** answered most: 2 replies"
+        assert lines[-1] == "… and 3 more"
+
+    def test_nobody_is_named_where_one_left_out_may_have_answered_as_much(self) -> None:
+        agents = tuple(AgentFigures(name, name, 0, 2, 0, 0, None) for name in ("Ada", "Bo"))
+        assert "🏆" not in render(DeskFacts(team=Team(MONTH, 3, agents)))
 
     def test_nobody_is_named_where_nobody_answered(self) -> None:
         idle = AgentFigures("ada", "Ada", 1, 0, 0, 0, None)
-        assert "🏆" not in render(DeskFacts(team=Team(MONTH, (idle,))))
+        assert "🏆" not in render(DeskFacts(team=Team(MONTH, 1, (idle,))))
 
     def test_without_data_no_figure_is_told(self) -> None:
-        told = render(DeskFacts(team=Team(MONTH, ())))
+        told = render(DeskFacts(team=Team(MONTH, 0, ())))
         assert told == "👥 **Team performance**: Nobody had anything to do this month yet."
 
 

@@ -84,7 +84,7 @@ release_by_admin   not_accepted QUEUED       QUEUED       gone
 ticket_own         not_assigned CLOSED       CLOSED       gone
 ticket_other       not_assigned not_assigned not_assigned gone
 ticket_any         CLOSED       CLOSED       CLOSED       gone
-assistant          QUEUED       ASSIGNED     CONNECTED    gone
+assistant          QUEUED       =            =            gone
 """
 EXPECTED = {
     (name, status): after

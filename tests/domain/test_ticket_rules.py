@@ -218,6 +218,22 @@ class TestExpire:
         assert EventType.DEADLINE_BREACHED in [event.type for event in after.events]
         assert after.state.deadlines[DeadlineKind.FIRST_RESPONSE].met_at == late.at
 
+    @pytest.mark.parametrize(
+        "command",
+        [SetStatus(status=TicketStatus.RESOLVED), SetPriority(priority=Priority.LOW)],
+    )
+    def test_command_that_comes_too_late_undoes_no_breach(self, command: Command) -> None:
+        long_after = NOW + 1000 * HOUR
+        after = rules.obey(ticket(), [command], "ada", long_after, POLICY)
+        kinds = [event.deadline for event in after.events if event.deadline]
+        assert kinds == [DeadlineKind.FIRST_RESPONSE, DeadlineKind.RESOLUTION]
+        assert all(each.breached_at for each in after.state.deadlines.values())
+
+    def test_command_that_changes_nothing_tells_nothing(self) -> None:
+        same = SetPriority(priority=ticket().priority)
+        after = rules.obey(ticket(), [same], "ada", NOW + 1000 * HOUR, POLICY)
+        assert after == Decision(ticket())
+
     def test_reply_in_time_that_is_heard_late_is_none(self) -> None:
         in_time = Head(
             seq=2, author=AuthorKind.AGENT, visibility=Visibility.PUBLIC, at=NOW + 4 * HOUR

@@ -109,7 +109,8 @@ class TestCommandsBesideIt:
         assert found.returncode == 0, found.stdout
         parts = [line.split()[1] for line in found.stdout.splitlines()]
         assert parts == [
-            *("python", "settings", "stack", "secret", "database", "temporal", "worker", "api")
+            *("python", "settings", "stack", "secret", "database"),
+            *("assistant", "temporal", "worker", "api"),
         ]
 
     def test_second_up_on_the_same_data_is_refused(self, up: Up) -> None:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import TextClause, text
 
 from domain.deadlines import DeadlineKind
-from domain.figures import AgentFigures, Kept, Period, PeriodName, Sla
+from domain.figures import AgentFigures, Kept, Period, PeriodName, Sla, Team
 from domain.models import AuthorKind, Channel, TicketStatus
 from store import agents, customers, figures, tickets
 from store.customers import Introduction
@@ -233,6 +233,9 @@ async def test_figures_are_what_the_log_gives_when_counted_by_hand(
             told = await figures.team(session, period, 10)
             assert {agent.agent_id: agent for agent in told.agents} == everything.team(period)
             assert list(told.agents) == sorted(told.agents, key=lambda a: -a.replies)
+            assert told.count == len(told.agents)
+            first = await figures.team(session, period, 1)
+            assert (first.count, first.agents) == (told.count, told.agents[:1])
         for agent_id in AGENTS:
             mine = [t for t in everything.tickets if t.open and t.agent_id == agent_id]
             mine.sort(key=lambda t: (t.created_at, t.number), reverse=True)
@@ -272,9 +275,21 @@ async def test_a_worker_that_was_never_away_has_told_of_every_late_one(database:
         assert late == sum(any(e.tells_of_breach(kind) for e in log) for log in logs)
 
 
-async def test_a_reply_in_time_counts_though_an_outage_had_it_told_as_late(
-    database: Database,
+@pytest.mark.parametrize("seed", [3, 4])
+async def test_what_came_in_time_is_not_told_as_late_however_late_it_is_heard(
+    database: Database, seed: int
 ) -> None:
+    everything = await fill(database, seed, awake=False)
+    told = 0
+    for ticket in everything.tickets:
+        if any(e.tells_of_breach("first_response") for e in everything.logs[ticket.id]):
+            answered, _, _ = everything._story(ticket)
+            assert answered is None or answered > ticket.due(DeadlineKind.FIRST_RESPONSE)
+            told += 1
+    assert told > 0
+
+
+async def test_a_reply_in_time_counts_though_no_worker_has_heard_it(database: Database) -> None:
     async with database.begin() as session:
         customer = await customers.meet(session, Introduction(Channel.WEB, email="jo@a.org"))
         new = NewTicket(customer.id, Channel.WEB, "Help")
@@ -295,7 +310,7 @@ async def test_an_empty_desk_has_no_figures(database: Database) -> None:
     async with database.begin() as session:
         for period in PERIODS:
             assert await figures.sla(session, period, NOW) == Sla(period, 0, Kept(), Kept())
-            assert (await figures.team(session, period, 10)).agents == ()
+            assert await figures.team(session, period, 10) == Team(period, 0, ())
         load = await figures.load(session)
     assert (load.open_tickets, load.queued, load.waiting_since) == (0, 0, None)
     assert load.pending_deliveries == 0

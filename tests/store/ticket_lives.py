@@ -106,13 +106,13 @@ class Lives:
             await self._look(ticket_id, coming[0].at)
 
     async def _look(self, ticket_id: UUID, at: datetime) -> None:
-        """As its workflow does: what is due first, then what was said."""
+        """As its workflow does: what was said first, then what is due."""
         async with self.database.begin() as session:
             state, thread = await tickets.load(session, ticket_id)
             seen = await threads.advance(session, thread, thread.handled_seq)
-            due = rules.expire(state, at, POLICY)
-            heard = rules.hear(due.state, seen.heads, at, POLICY)
-            done = due.then(*heard.events, **dict(heard.state))
+            heard = rules.hear(state, seen.heads, at, POLICY)
+            due = rules.expire(heard.state, at, POLICY)
+            done = heard.then(*due.events, **dict(due.state))
             thread = await _record(session, state, done, thread, at)
             cursor = seen.heads[-1].seq if seen.heads else seen.cursor
             await threads.advance(session, thread, cursor)

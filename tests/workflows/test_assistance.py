@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from assistant.reply import HANDED_OVER, ModelTrouble, answered, handed_over
 from domain.assistance import AssistPolicy
-from domain.conversation_life import Close, GoOnWithAssistant, ToTicket
+from domain.conversation_life import Close, GoOnWithAssistant, Release, ToTicket
 from domain.deadlines import DeadlinePolicy
 from domain.ids import article_id_text
 from domain.models import AuthorKind, DeliveryState, EventType, TicketStatus, Visibility
@@ -253,6 +253,65 @@ class TestPeopleFirst:
         await until_thinking(model)
         await chat.order(conversation, Close())
         await dropped(chat, conversation)
+
+    async def test_word_in_the_queue_though_the_assistant_was_chosen(
+        self, chat: ChatDesk, model: ScriptedModel, dropped: Dropped
+    ) -> None:
+        conversation = await chat.start()
+        await chat.order(conversation, GoOnWithAssistant())
+        await chat.say(conversation, CUSTOMER, "Hello")
+        await until_thinking(model)
+        await chat.say(conversation, AGENT, "The boss herself")
+        await dropped(chat, conversation)
+        await chat.say(conversation, CUSTOMER, "Oh!")
+        await chat.until_handled(conversation)
+        assert model.asked == ["Hello"]
+
+    async def test_choice_made_while_an_agent_was_there_is_none(
+        self, chat: ChatDesk, model: ScriptedModel
+    ) -> None:
+        await chat.hire("bob")
+        model.gate.set()
+        conversation = await chat.start()
+        await chat.accept(conversation, "bob")
+        await chat.order(conversation, GoOnWithAssistant())
+        await chat.say(conversation, AGENT, "Yes?")
+        await chat.order(conversation, Release(agent_id="bob"), "bob")
+        await chat.say(conversation, CUSTOMER, "Hello?")
+        await chat.until_handled(conversation)
+        assert model.asked == []
+
+    async def test_who_takes_it_and_gives_it_back_unsaid_leaves_it_to_the_assistant(
+        self, chat: ChatDesk, model: ScriptedModel
+    ) -> None:
+        await chat.hire("bob")
+        conversation = await chat.start()
+        await chat.say(conversation, CUSTOMER, "Hello")
+        await until_thinking(model)
+        await chat.accept(conversation, "bob")
+        await until_called_off(model)
+        model.gate.set()
+        await chat.order(conversation, Release(agent_id="bob"), "bob")
+        assert await until_spoken(chat, conversation) == ["To: Hello"]
+
+    async def test_who_makes_it_a_ticket_unsaid_has_it(
+        self, chat: ChatDesk, model: ScriptedModel, policy: DeadlinePolicy
+    ) -> None:
+        await chat.hire("bob")
+        conversation = await chat.start()
+        await chat.say(conversation, CUSTOMER, "Hello")
+        await until_thinking(model)
+        await chat.accept(conversation, "bob")
+        model.gate.set()
+        await chat.order(conversation, ToTicket(agent_id="bob"), "bob")
+        async with chat.database.begin() as session:
+            ticket_id = await session.scalar(text("SELECT id FROM tickets"))
+        assert isinstance(ticket_id, UUID)
+        desk = Desk(chat.database, chat.engine, policy)
+        await desk.engine.nudge(thread_ref(ticket_id))
+        await desk.write(ticket_id, CUSTOMER, "Still there?")
+        await desk.until_handled(ticket_id)
+        assert spoken(await desk.log(ticket_id)) == []
 
     async def test_note_is_no_reply(self, desk: Desk, model: ScriptedModel) -> None:
         ticket = await desk.open()
