@@ -62,9 +62,7 @@ class Desk:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.activities = TicketActivities(
-            database, POLICY, timedelta(minutes=15), AssistPolicy()
-        )
+        self.activities = TicketActivities(database, POLICY, timedelta(minutes=15), AssistPolicy())
         self.ticket_id: UUID
         self.nudges = 0
         """On their way to Temporal."""

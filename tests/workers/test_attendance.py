@@ -26,7 +26,8 @@ from workflows.engine import Engine
 POLICY = ConversationPolicy(
     queue_timeout=timedelta(hours=1),
     agent_grace=timedelta(milliseconds=300),
-    customer_grace=timedelta(milliseconds=300),
+    # Longer than it takes an agent to accept, however busy the machine.
+    customer_grace=timedelta(seconds=5),
     idle_timeout=timedelta(hours=1),
 )
 BOB = Person(Side.AGENT, "bob")
