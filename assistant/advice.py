@@ -7,7 +7,7 @@ and never made up.
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -17,7 +17,7 @@ from assistant.builtin import find_passage
 from assistant.case import Case
 from assistant.sureness import SURE
 from domain.case import Turn
-from domain.knowledge import Article, Found
+from domain.knowledge import Article
 from domain.models import AuthorKind, Priority
 from domain.subjects import subject_of
 
@@ -124,8 +124,7 @@ class BuiltInAdviser:
         return subject_of(first.text if first else None, case.customer)
 
     async def triage(self, case: Case) -> Triage:
-        found = await case.library.search(case.matter)
-        return Triage(_tags(found), _priority(case.matter))
+        return Triage(await _tags(case), _priority(case.matter))
 
 
 async def advise(
@@ -141,8 +140,14 @@ async def advise(
     return Given(await ask(_BUILT_IN), _BUILT_IN.name)
 
 
-def _tags(found: Sequence[Found]) -> tuple[str, ...]:
-    near = [each.article for each in found if each.coverage >= SURE]
+async def _tags(case: Case) -> tuple[str, ...]:
+    """Those of the articles that surely are about it."""
+    near = [
+        each.article
+        for wording in case.wordings
+        for each in await case.library.search(wording)
+        if each.coverage >= SURE
+    ]
     return tuple(dict.fromkeys(tag for article in near for tag in article.tags))[:_MOST_TAGS]
 
 

@@ -57,7 +57,7 @@ async def find_passage(case: Case) -> Passage | None:
         found = await case.library.search(wording)
         if found and found[0].coverage >= SURE:
             article = found[0].article
-            return Passage(article, best_passage(article.body, wording))
+            return Passage(article, best_passage(article.body, wording, title=article.title))
     return None
 
 

@@ -37,9 +37,10 @@ class _Section:
     body: list[Block] = field(default_factory=list)
 
 
-def best_passage(body_markdown: str, question: str, *, limit: int = _LIMIT) -> str:
+def best_passage(body_markdown: str, question: str, *, title: str = "", limit: int = _LIMIT) -> str:
     """The section that has most of the question's words; of a long one, what is around the best
-    paragraph. Where no word is found it is how the article begins.
+    paragraph. Where no word is found it is how the article begins. Words of the title say which
+    article is meant, and not which of its sections.
 
     At most `limit` characters of plain text. Ends with an ellipsis where a paragraph or a list had
     to be cut, never within a word.
@@ -47,7 +48,8 @@ def best_passage(body_markdown: str, question: str, *, limit: int = _LIMIT) -> s
     sections = _sections(blocks(body_markdown))
     if not sections:
         return ""
-    wanted = _Wanted(question, [_words(_all_text(section)) for section in sections])
+    texts = [_words(_all_text(section)) for section in sections]
+    wanted = _Wanted(question, texts, _words(title))
     scores = [wanted.in_section(section) for section in sections]
     best = max(range(len(sections)), key=lambda place: scores[place])
     if best == 0 or not scores[best]:
@@ -60,15 +62,17 @@ class _Wanted:
     """The question's words. Those that stand in few sections say more about which is meant, and
     those that stand in most of them say nothing."""
 
-    def __init__(self, question: str, sections: Sequence[frozenset[str]]) -> None:
-        known = _by_beginning(word for words in sections for word in words)
+    def __init__(
+        self, question: str, sections: Sequence[frozenset[str]], title: frozenset[str]
+    ) -> None:
+        known = _by_beginning(word for words in (*sections, title) for word in words)
         self._forms: list[tuple[frozenset[str], float]] = []
         for word in words_of(question):
             if len(word) < _SHORTEST or word in _STOP_WORDS:
                 continue
             forms = frozenset(form for form in known[word[:_SHORTEST]] if _same(word, form))
             having = sum(1 for words in sections if words & forms)
-            if having and having <= max(1, len(sections) / 2):
+            if having and having <= max(1, len(sections) / 2) and not title & forms:
                 self._forms.append((forms, log(1 + len(sections) / having)))
 
     def in_text(self, text: str) -> float:

@@ -134,3 +134,20 @@ class TestBestPassage:
         began = time.process_time()
         best_passage(body, "what is a b x?")
         assert time.process_time() - began < 2
+
+
+def test_words_of_the_title_choose_no_section() -> None:
+    body = """
+Wait two days, then write to us.
+
+## It arrived broken
+
+Take pictures.
+
+## Somebody else took it
+
+Ask your neighbours.
+"""
+    question = "My parcel has not arrived, where is it?"
+    assert best_passage(body, question).startswith("It arrived broken")
+    assert best_passage(body, question, title="My parcel has not arrived").startswith("Wait two")
