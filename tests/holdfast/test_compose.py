@@ -24,6 +24,7 @@ OF_IMAGE = {
 }
 """The variables that each image reads."""
 XMPPS = {each for each in OURS if each.startswith("XMPP_")} - {"XMPP_CA_FILE", "XMPP_RESOURCE"}
+ASSISTANTS = {each for each in OURS if each.startswith(("AI_", "ASSIST_"))}
 """A file has to be mounted too, and the resource is nobody's choice here."""
 
 TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -39,14 +40,15 @@ def test_every_variable_is_a_real_setting(name: str) -> None:
 
 def test_asks_for_the_secret_and_has_no_other_unknowns() -> None:
     asked = re.findall(r"\$\{(\w+)(:?[-?])", TEXT)
-    optional = {"POSTGRES_PASSWORD"} | XMPPS
+    optional = {"POSTGRES_PASSWORD"} | XMPPS | ASSISTANTS
     assert set(asked) == {("JWT_SECRET", ":?"), *((name, ":-") for name in optional)}
 
 
 @pytest.mark.parametrize("name", ["api", "worker", "bridge"])
-def test_whoever_sets_xmpp_in_dotenv_sets_it_for_all(name: str) -> None:
+def test_what_is_set_in_dotenv_is_set_for_all(name: str) -> None:
     told = SERVICES[name]["environment"]
     assert {each for each in told if each.startswith("XMPP_")} == XMPPS
+    assert told.keys() >= ASSISTANTS
 
 
 def test_everything_that_answers_has_a_health_check() -> None:
