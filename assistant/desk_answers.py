@@ -63,9 +63,14 @@ def render(facts: DeskFacts) -> str:
         case DeskFacts(system=SystemStatus() as system):
             return _system(system)
         case DeskFacts(source=Source() as source):
-            return f"{source.passage}\n\n📖 {_plain(source.title)}"
+            return f"{source.passage}\n\n📖 {plain(source.title)}"
         case _:
             return HELP
+
+
+def plain(text: str) -> str:
+    """On one line, and no Markdown: customers choose subjects."""
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def _topic_of(words: str) -> Topic:
@@ -88,7 +93,7 @@ def _tickets(tickets: OpenTickets) -> str:
 def _ticket(ticket: OpenTicket) -> str:
     state = f"{_STATUS_WORDS[ticket.status]}, {ticket.priority.value}"
     late = " ⚠️ overdue" if ticket.breached else ""
-    return f"🎫 **#{ticket.number}**: {_plain(ticket.subject)} ({state}){late}"
+    return f"🎫 **#{ticket.number}**: {plain(ticket.subject)} ({state}){late}"
 
 
 def _sla(sla: Sla) -> str:
@@ -126,7 +131,7 @@ def _champions(team: Team) -> Iterator[str]:
     most = team.agents[0].replies
     cut = team.count > len(team.agents) and team.agents[-1].replies == most
     if most > 0 and not cut:
-        names = " and ".join(f"**{_plain(a.name)}**" for a in team.agents if a.replies == most)
+        names = " and ".join(f"**{plain(a.name)}**" for a in team.agents if a.replies == most)
         yield f"🏆 {names} answered most: {_number(most, 'reply', 'replies')}"
 
 
@@ -139,7 +144,7 @@ def _agent(agent: AgentFigures) -> str:
     ]
     if agent.median_first_response is not None:
         done.append(f"first response in {_lasting(agent.median_first_response)} (median)")
-    return f"• **{_plain(agent.name)}**: {', '.join(done)}"
+    return f"• **{plain(agent.name)}**: {', '.join(done)}"
 
 
 def _system(system: SystemStatus) -> str:
@@ -186,11 +191,6 @@ def _lasting(time: timedelta) -> str:
         if seconds >= 2 * length:
             return f"{seconds // length} {unit}"
     return f"{seconds} s"
-
-
-def _plain(text: str) -> str:
-    """On one line, and no Markdown: customers choose subjects."""
-    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 _MARKUP = re.compile(r"[\\`*\[\]<>]")

@@ -11,7 +11,7 @@ ENOUGH_ARTICLES = 8
 
 _SURE = 0.6
 """The coverage from which the built-in assistant answers."""
-_SURE_AT = 0.5
+_SURE_AT = 0.55
 """By how much an article stands out that is taken to cover so much."""
 WORTH_SHOWING = 0.2
 """What stands out by less is near by chance."""
@@ -27,9 +27,15 @@ def standing(similarity: float, background: float) -> float:
 def coverage(standing: float) -> float:
     """From 0 to 1: the coverage by words (see `domain.knowledge.Found`) that is worth as much.
 
-    Chosen, not measured: by what makers of models tell of theirs, articles that answer a question
-    in other words stand out by 0.4 to 0.6, those that are about the like and do not answer it by
-    0.2 to 0.35. The built-in assistant begins to answer at half, because a wrong answer costs more
-    than a question that waits for a person; half of the right ones it leaves to people.
+    Measured with one model, all-MiniLM-L6-v2, on the articles and the questions by which
+    `assistant.sureness.SURE` was chosen too. Of 27 questions that no article answers the nearest
+    article stood out by 0.19 in the middle and by 0.52 at most; of 92 others the right one by 0.39
+    in the middle, and the best of the wrong ones by 0.17, and by 0.39 at most. So the built-in
+    assistant begins to answer at 0.55, where it answered none of the 27: a wrong answer costs more
+    than a question that waits for a person. And with 0.2 as what is worth showing, words and
+    meaning together most often had the right article first (83), and among the first three (90).
+
+    Of the questions that were written afterwards, 15 and 30, it answered none and 13, all rightly,
+    as by words alone. Other models were not measured.
     """
     return min(1.0, standing * _SURE / _SURE_AT)

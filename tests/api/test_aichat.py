@@ -15,7 +15,6 @@ from api.config import ApiConfig
 from api.services import Helpers, Services
 from assistant.desk import DeskAssistant
 from assistant.desk_answers import HELP
-from domain.figures import DeskFacts
 from domain.ids import article_id_text
 from domain.knowledge import Audience, Writing
 from domain.models import TicketStatus
@@ -67,15 +66,15 @@ async def assign(database: Database, ticket_id: UUID, agent_id: str, status: Tic
 class Says:
     def __init__(self, said: str) -> None:
         self.said = said
-        self.asked: list[tuple[str, DeskFacts]] = []
+        self.asked: list[tuple[str, str]] = []
 
-    async def reply(self, question: str, facts: DeskFacts) -> str:
-        self.asked.append((question, facts))
+    async def introduce(self, question: str, told: str) -> str:
+        self.asked.append((question, told))
         return self.said
 
 
 class Fails:
-    async def reply(self, question: str, facts: DeskFacts) -> str:
+    async def introduce(self, question: str, told: str) -> str:
         raise ConnectionError("no model")
 
 
@@ -227,18 +226,28 @@ class TestKeeping:
         assert [each["message"] for each in await history(client, BO)] == ["sla"]
 
 
-class TestWording:
-    async def test_a_model_words_the_same_facts(
+class TestIntroductions:
+    async def test_a_model_introduces_the_facts(
         self, app: FastAPI, client: httpx.AsyncClient
     ) -> None:
-        model = Says("Nothing at all, Ada.")
+        model = Says("This is your work, Ada.")
         speak_for_it(app, model)
-        assert await reply_to(client, "my tickets") == "Nothing at all, Ada."
-        assert [(q, f.tickets.count if f.tickets else None) for q, f in model.asked] == [
-            ("my tickets", 0)
-        ]
+        told = "You have no open tickets."
+        assert await reply_to(client, "my tickets") == f"This is your work, Ada.\n\n{told}"
+        assert model.asked == [("my tickets", told)]
 
-    @pytest.mark.parametrize("model", [Fails(), Says(""), Says("\ud800"), Says("a\0b")])
+    @pytest.mark.parametrize("question", ["help", "how do I merge tickets?"])
+    async def test_without_facts_no_model_is_asked(
+        self, app: FastAPI, client: httpx.AsyncClient, question: str
+    ) -> None:
+        model = Says("Press the button.")
+        speak_for_it(app, model)
+        assert await reply_to(client, question) == HELP
+        assert model.asked == []
+
+    @pytest.mark.parametrize(
+        "model", [Fails(), Says(""), Says("Ten!"), Says("\ud800"), Says("a\0b")]
+    )
     async def test_a_model_that_fails_is_stood_in_for(
         self, app: FastAPI, client: httpx.AsyncClient, model: DeskAssistant
     ) -> None:

@@ -24,7 +24,14 @@ def test_who_is_no_nearer_than_others_says_nothing(one: float, other: float) -> 
 
 @pytest.mark.parametrize(
     ("similarity", "background", "sure"),
-    [(0.7, 0.15, True), (0.4, 0.15, False), (0.9, 0.75, True), (0.8, 0.75, False)],
+    [
+        (0.7, 0.15, True),
+        (0.59, 0.15, False),
+        (0.4, 0.15, False),
+        (0.9, 0.75, True),
+        (0.87, 0.75, False),
+        (0.8, 0.75, False),
+    ],
 )
 def test_models_are_measured_by_their_own_background(
     similarity: float, background: float, sure: bool
