@@ -40,7 +40,7 @@ _LONGEST_PAUSE = 4.0
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A customer's message, and who has written it."""
+    """What is to be answered, and since when it waits."""
 
     case: Case
     at: datetime

@@ -108,6 +108,14 @@ def after(gate: asyncio.Event, then: Behaviour) -> Behaviour:
     return behave
 
 
+def later(seconds: float, then: Behaviour) -> Behaviour:
+    async def behave(body: dict[str, Any]) -> web.StreamResponse:
+        await asyncio.sleep(seconds)
+        return await then(body)
+
+    return behave
+
+
 async def never(_: dict[str, Any]) -> web.StreamResponse:
     await asyncio.Event().wait()
     raise AssertionError

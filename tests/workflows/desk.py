@@ -25,11 +25,17 @@ class Desk:
     engine: Engine
     policy: DeadlinePolicy
 
-    async def open(self, *, nudge: bool = True, priority: Priority = Priority.MEDIUM) -> UUID:
+    async def open(
+        self,
+        *,
+        nudge: bool = True,
+        priority: Priority = Priority.MEDIUM,
+        words: str = "Hello",
+    ) -> UUID:
         async with self.database.begin() as session:
             customer = await meet(session, Introduction(Channel.WEB, name="Ada"))
             new = NewTicket(customer.id, Channel.WEB, "Help", priority)
-            first = Draft(AuthorKind.CUSTOMER, "Hello")
+            first = Draft(AuthorKind.CUSTOMER, words)
             ticket_id = (await tickets.open_ticket(session, new, first, self.policy)).ticket_id
             number = (await tickets.find(session, ticket_id)).ticket.number
         if nudge:
