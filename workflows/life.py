@@ -34,6 +34,8 @@ with workflow.unsafe.imports_passed_through():
 _NOT_THERE = [NotFound.__name__, *(kind.__name__ for kind in NotFound.__subclasses__())]
 _TRIES = 3
 """So often a command that finds unheard messages hears them first."""
+_LONG = 1_000
+"""Events; a message takes about five."""
 TIMEOUT = timedelta(seconds=20)
 # While the database is away the thread waits, for as long as it takes.
 RETRY = RetryPolicy(
@@ -319,8 +321,13 @@ class Life(Generic[State, Policy, Order]):
 
 
 def _is_long() -> bool:
-    """Whether the history has grown so long that a new run should go on."""
-    return workflow.info().is_continue_as_new_suggested()
+    """Whether the history has grown so long that a new run should go on.
+
+    Long before the server suggests it: a worker that takes over replays all of it, at some 600
+    events a second, and of several that do so at once none is done before its task times out.
+    """
+    info = workflow.info()
+    return info.get_current_history_length() > _LONG or info.is_continue_as_new_suggested()
 
 
 def _refused(refusal: HoldfastError) -> ApplicationError:
