@@ -50,6 +50,7 @@ c2s_require_encryption = {tls}
 allow_unencrypted_plain_auth = true
 c2s_stanza_size_limit = {largest_stanza}
 archive_expires_after = "never"
+storage_archive_item_limit = 1000000
 max_archive_query_results = 100
 default_archive_policy = true
 smacks_hibernation_time = 600
