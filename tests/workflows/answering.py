@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from activities.assistance import AnswerActivities
 from assistant.case import Case
-from assistant.reply import ModelTrouble, Reply, answered
+from assistant.reply import Assistant, ModelTrouble, Reply, answered
 from domain.assistance import Assisted, AssistInput, AssistPolicy
 from domain.deadlines import DeadlinePolicy
 from domain.knowledge import Writing
@@ -81,7 +81,7 @@ async def assisted(
     engine: Engine,
     tickets: DeadlinePolicy,
     policy: AssistPolicy,
-    model: ScriptedModel | None = None,
+    model: Assistant | None = None,
     *,
     answers: bool = True,
 ) -> AsyncIterator[WatchedAnswers]:
