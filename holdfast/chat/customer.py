@@ -16,8 +16,6 @@ from holdfast.sentences import sentence
 _WELCOME = """\
 Write, and press Enter. /close ends the conversation, /ticket [email] leaves it as a ticket
 instead of waiting, /quit just goes."""
-_PARTING = 1.0
-"""Seconds."""
 
 
 async def chat_as_customer(url: str, name: str | None, terminal: Terminal) -> None:
@@ -36,6 +34,7 @@ class Customer:
         self._log = Log(session["conversationId"])
         self._path = f"/api/customer/conversations/{self._log.conversation_id}"
         self._over = asyncio.Event()
+        self._doing = asyncio.Lock()
         self._line = Line(
             rest.url,
             lambda: str(session["token"]),
@@ -64,13 +63,15 @@ class Customer:
     async def _ended(self) -> None:
         await self._over.wait()
         # Had we asked for it, the answer comes as well, and says more.
-        await asyncio.sleep(_PARTING)
+        async with self._doing:
+            pass
 
     async def _obey(self) -> None:
         async for line in self._terminal.lines():
             try:
-                if await self._do(line):
-                    return
+                async with self._doing:
+                    if await self._do(line):
+                        return
             except HoldfastError as error:
                 self._terminal.say(f"Not done: {line}\n{sentence(error)}")
 

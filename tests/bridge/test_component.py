@@ -101,11 +101,11 @@ class TestStream:
     ) -> None:
         """There is no archive: nothing may be left out."""
         number = 6000
-        async with Component.open(component, beat=0.05) as stream, XmppUser.online(alice) as user:
+        async with Component.open(component, beat=0.5) as stream, XmppUser.online(alice) as user:
             for each in range(number):
                 user.say(f"help@{COMPONENT}", f"{each}")
             await user.ping()
-            await until(lambda: not stream._is_listening())
+            await until(lambda: not stream._is_listening(), 30)
             incoming = stream.incoming()
             heard = [await next_of(Said, incoming) for _ in range(number)]
             assert [each.body for each in heard] == [f"{each}" for each in range(number)]
