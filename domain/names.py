@@ -4,9 +4,11 @@ from uuid import UUID
 
 TASK_QUEUE_THREADS = "threads"
 TASK_QUEUE_ASSIST = "assist"
+TASK_QUEUE_ERRANDS = "errands"
 
 TICKET_WORKFLOW = "Ticket"
 CONVERSATION_WORKFLOW = "Conversation"
+ERRAND_WORKFLOW = "Errand"
 NUDGE = "nudge"
 """The empty signal that says "look": it carries no data, so losing or doubling one is harmless."""
 CHANGE = "change"
@@ -35,6 +37,10 @@ and fixed words; see `store.team_news`."""
 def delivery_queue(outlet: str) -> str:
     """The task queue of what goes out by `outlet`, like `xmpp-support@example.org`."""
     return f"deliver-{outlet}"
+
+
+def errand_workflow_id(kind: str, subject: UUID) -> str:
+    return f"{kind}/{subject}"
 
 
 def ticket_workflow_id(ticket_id: UUID) -> str:

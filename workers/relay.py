@@ -7,9 +7,10 @@ from uuid import UUID
 import structlog
 from sqlalchemy import exc
 
+from domain.errands import Errand
 from domain.errors import HoldfastError
 from domain.models import ThreadRef
-from store import deliveries, engine_state, threads
+from store import deliveries, engine_state, errands, threads
 from store.database import Database
 from workflows.engine import Engine
 
@@ -40,6 +41,7 @@ class Relay:
         async with asyncio.TaskGroup() as loops:
             loops.create_task(_again_and_again(self._nudge_overdue))
             loops.create_task(_again_and_again(self._restore_workflows))
+            loops.create_task(_again_and_again(self._start_errands))
 
     async def _nudge_overdue(self) -> None:
         full = True
@@ -53,6 +55,15 @@ class Relay:
                 log.info("relay_nudges", threads=len(behind))
             await self._nudge_all(behind)
             full = len(behind) >= _BATCH
+
+    async def _start_errands(self) -> None:
+        full = True
+        while full:
+            await self._engine.check()
+            async with self._database.begin() as session:
+                due = await errands.overdue(session, _BATCH)
+            await asyncio.gather(*(self._start_errand(errand) for errand in due))
+            full = len(due) >= _BATCH
 
     async def _restore_workflows(self) -> None:
         """Give every open thread whose workflow is gone a new one.
@@ -89,6 +100,10 @@ class Relay:
     async def _nudge(self, thread: ThreadRef) -> None:
         async with self._at_once:
             await self._engine.nudge(thread)
+
+    async def _start_errand(self, errand: Errand) -> None:
+        async with self._at_once:
+            await self._engine.start_errand(errand)
 
 
 async def _again_and_again(work: Callable[[], Awaitable[None]]) -> None:

@@ -36,6 +36,7 @@ from temporalio.common import (
 
 from domain import names
 from domain.conversation_life import ChangeConversation, ConversationInput
+from domain.errands import Errand
 from domain.errors import EngineUnavailable, HoldfastError
 from domain.life import ProcessView
 from domain.models import Channel, Priority, ThreadKind, ThreadRef
@@ -182,6 +183,20 @@ class Engine:
             # It has not begun yet; the relay sees to it.
             raise EngineUnavailable from error
         return view
+
+    async def start_errand(self, errand: Errand) -> None:
+        """Have an errand done; one that is being done is left alone. Raises EngineUnavailable."""
+        with translated():
+            await self._client.start_workflow(
+                names.ERRAND_WORKFLOW,
+                errand,
+                id=names.errand_workflow_id(errand.kind, errand.id),
+                task_queue=self.task_queue,
+                task_timeout=_TASK_TIMEOUT,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                rpc_timeout=_CALL,
+            )
 
     async def check(self) -> None:
         """Raise EngineUnavailable unless Temporal answers and has our namespace."""
