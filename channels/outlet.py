@@ -1,13 +1,15 @@
 """What every channel has to do for messages that go out.
 
-`Undeliverable` and `NotNow` are the only failures that an outlet may raise on purpose. Their
-sentences are for agents and stand in plain text in Temporal: no word of a message is in them.
+The failures here are the only ones that an outlet may raise on purpose. Their sentences are for
+agents and stand in plain text in Temporal: no word of a message is in them.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from domain.deliveries import Outgoing
+from domain.deliveries import Limit as Limit
+from domain.deliveries import Outgoing, Piece
 from domain.errors import HoldfastError
 
 
@@ -23,7 +25,8 @@ class Undeliverable(HoldfastError):
 
 
 class NotNow(HoldfastError):
-    """It is worth trying again, after `retry_after` where that is known."""
+    """The other side has not taken it. It is worth trying again, after `retry_after` where that
+    is known."""
 
     code = "not_now"
     sentence = "The channel does not take messages just now."
@@ -33,6 +36,21 @@ class NotNow(HoldfastError):
         self.retry_after = retry_after
 
 
+class Uncertain(HoldfastError):
+    """It was sent, and nobody knows whether it was taken: a time-out, a connection that broke."""
+
+    code = "uncertain"
+    sentence = "The channel did not answer; it may have taken the message."
+
+
+class Paused(HoldfastError):
+    """The channel itself is at fault, not the message: a token that is refused, a blocked account.
+    Nothing goes out by it until somebody has seen to it."""
+
+    code = "paused"
+    sentence = "The channel refuses us. Look at its token and its account."
+
+
 class Outlet(Protocol):
     """One account on one outside platform."""
 
@@ -40,11 +58,25 @@ class Outlet(Protocol):
     def name(self) -> str:
         """Like `xmpp-support@example.org`; tickets and task queues name it."""
 
-    def external_id(self, outgoing: Outgoing) -> str | None:
-        """What the platform will call the message, where that is ours to say."""
+    @property
+    def limits(self) -> Sequence[Limit]:
+        """What the platform takes; none where it says nothing."""
 
-    async def send(self, outgoing: Outgoing) -> None:
-        """Return when the platform has the message. Raises Undeliverable and NotNow.
+    @property
+    def looks(self) -> bool:
+        """Whether `send` itself finds out what became of an earlier attempt, when
+        `outgoing.first_tried_at` is set. Where it cannot, the platform's own news are waited for
+        (`store.deliveries`), and nothing is sent twice."""
 
-        `outgoing.first_tried_at` is set when it may have it already: then look before sending.
+    def pieces(self, outgoing: Outgoing) -> Sequence[Piece]:
+        """As what messages it goes out; always the same ones for the same message.
+
+        Never empty. Raises Undeliverable.
         """
+
+    def external_id(self, outgoing: Outgoing, piece: Piece) -> str | None:
+        """What the platform will call the piece, where that is ours to say."""
+
+    async def send(self, outgoing: Outgoing, piece: Piece) -> str | None:
+        """Return when the platform has the piece, with what it calls it, where that is the
+        platform's to say. Raises Undeliverable, NotNow, Uncertain and Paused."""

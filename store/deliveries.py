@@ -2,8 +2,8 @@
 
 A delivery is written in the transaction that appends its message, so none can be forgotten. The
 thread's workflow has them sent, strictly in order, by an activity that takes the first pending one
-(`attempt`), sends it, and writes what became of it (`move`). News of it may come later and from
-elsewhere: a receipt, an error, a read mark.
+and sends it, in pieces: see `store.outbox`. News of it may come later and from elsewhere, or
+before: see `store.delivery_news`.
 """
 
 from collections.abc import Collection, Sequence
@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.deliveries import Outgoing, may_follow
+from domain.deliveries import may_follow
 from domain.events import Event
-from domain.models import AuthorKind, DeliveryState, EventType, ThreadKind, ThreadRef
+from domain.models import DeliveryState, EventType, ThreadKind, ThreadRef
 from domain.names import WHISPERS_CHANNEL
 from store import threads
-from store.tables import Delivery, Message
+from store.channel_tables import DeliveryPiece
+from store.tables import Delivery
 
-_NUDGE_AFTER = timedelta(minutes=1)
+NUDGE_AFTER = timedelta(minutes=1)
 _NUDGE_AGAIN_AFTER = timedelta(minutes=5)
 _NOBODY_SENDS = "Nobody here sends by this channel account any more."
 
@@ -55,7 +56,7 @@ async def create(session: AsyncSession, thread_id: UUID, seq: int, to: Destinati
             state=DeliveryState.PENDING,
             attempts=0,
             changed_at=func.clock_timestamp(),
-            nudge_due_at=func.clock_timestamp() + _NUDGE_AFTER,
+            nudge_due_at=func.clock_timestamp() + NUDGE_AFTER,
         )
     )
     await session.flush()
@@ -66,42 +67,6 @@ async def any_pending(session: AsyncSession, thread_id: UUID) -> bool:
         Delivery.thread_id == thread_id, Delivery.state == DeliveryState.PENDING
     )
     return await session.scalar(query.limit(1)) is not None
-
-
-async def attempt(session: AsyncSession, thread_id: UUID) -> Outgoing | None:
-    """Note that the first pending message of a thread is about to be sent; None when there is
-    none. Commit before it is sent: whoever comes after a crash has to know that it may have been.
-    """
-    found = (await session.execute(_FIRST_PENDING, {"id": thread_id})).one_or_none()
-    if found is None:
-        return None
-    delivery, message = found
-    tried_before = delivery.first_tried_at
-    delivery.attempts += 1
-    delivery.first_tried_at = tried_before or func.clock_timestamp()
-    await session.flush()
-    return Outgoing(
-        thread_id=thread_id,
-        seq=message.seq,
-        message_id=message.id,
-        address=delivery.address,
-        author=AuthorKind(message.author),
-        author_name=message.author_name,
-        content=message.content,
-        attempts=delivery.attempts,
-        created_at=message.created_at,
-        first_tried_at=tried_before,
-        attachments=message.attachments,
-    )
-
-
-async def name(session: AsyncSession, thread_id: UUID, seq: int, external_id: str) -> None:
-    """Note what the other side will call it."""
-    await session.execute(
-        update(Delivery)
-        .where(Delivery.thread_id == thread_id, Delivery.seq == seq)
-        .values(external_id=external_id)
-    )
 
 
 async def move(
@@ -115,22 +80,27 @@ async def move(
 
     Those who listen are told at the commit.
     """
-    row = await session.get(Delivery, (thread_id, seq), with_for_update=True)
-    if row is None or not may_follow(state, DeliveryState(row.state)):
-        return False
-    row.state = state
-    row.error = error
-    row.changed_at = func.clock_timestamp()
-    await session.flush()
-    payload = f"{ThreadKind.TICKET} {thread_id} delivery staff {seq} -"
-    await session.execute(_TELL, {"payload": payload})
-    return True
+    row = await session.get(Delivery, (thread_id, seq), with_for_update={"key_share": True})
+    return row is not None and await move_row(session, row, state, error)
 
 
-async def fail(session: AsyncSession, thread_id: UUID, seq: int, reason: str, error: str) -> None:
-    """Mark a message as one that will not arrive, and tell the agents. `error` is a sentence."""
+async def fail(
+    session: AsyncSession,
+    thread_id: UUID,
+    seq: int,
+    reason: str,
+    error: str,
+    *,
+    piece: int | None = None,
+) -> None:
+    """Mark a message as one that will not arrive, and tell the agents. `error` is a sentence;
+    `piece` is the one at fault, where it has been sent."""
     thread = await threads.lock(session, thread_id)
-    if await move(session, thread_id, seq, DeliveryState.FAILED, error):
+    moved = await move(session, thread_id, seq, DeliveryState.FAILED, error)
+    if piece is not None:
+        # Of a message that has failed already, too: it may be sent again, and this with it.
+        await set_piece(session, thread_id, seq, piece, DeliveryState.FAILED)
+    if moved:
         told = Event(type=EventType.DELIVERY_FAILED, of_seq=seq, cause=reason)
         await threads.append_event(session, thread, told, error=error)
 
@@ -142,31 +112,28 @@ async def give_up(session: AsyncSession, thread_id: UUID, patience: timedelta) -
     return await any_pending(session, thread_id)
 
 
-async def note_failure(session: AsyncSession, thread_id: UUID, seq: int, error: str) -> None:
-    """Say why an attempt got nowhere; it stays pending."""
-    await session.execute(
-        update(Delivery)
-        .where(
-            Delivery.thread_id == thread_id,
-            Delivery.seq == seq,
-            Delivery.state == DeliveryState.PENDING,
-        )
-        .values(error=error)
+async def waiting(session: AsyncSession) -> dict[str, int]:
+    """How many messages wait at each outlet."""
+    query = (
+        select(Delivery.outlet, func.count())
+        .where(Delivery.state == DeliveryState.PENDING)
+        .group_by(Delivery.outlet)
     )
+    return {row[0]: row[1] for row in await session.execute(query)}
 
 
 async def find(
     session: AsyncSession, outlet: str, address: str, external_id: str
-) -> tuple[UUID, int] | None:
-    """The message that somebody's receipt or error names: thread and seq. Only who got a message
-    can tell of it."""
-    query = select(Delivery.thread_id, Delivery.seq).where(
-        Delivery.outlet == outlet,
-        Delivery.external_id == external_id,
-        Delivery.address == address,
+) -> tuple[UUID, int, int] | None:
+    """The piece that somebody's receipt or error names: thread, seq, number. Only who got it can
+    tell of it."""
+    query = select(DeliveryPiece.thread_id, DeliveryPiece.seq, DeliveryPiece.piece).where(
+        DeliveryPiece.outlet == outlet,
+        DeliveryPiece.external_id == external_id,
+        DeliveryPiece.address == address,
     )
     row = (await session.execute(query)).one_or_none()
-    return (row.thread_id, row.seq) if row else None
+    return (row.thread_id, row.seq, row.piece) if row else None
 
 
 async def received_up_to(session: AsyncSession, thread_id: UUID, seq: int) -> Sequence[int]:
@@ -211,18 +178,39 @@ async def overdue(session: AsyncSession, limit: int) -> list[ThreadRef]:
     return [ThreadRef(kind=ThreadKind(row.kind), id=row.id) for row in rows]
 
 
-_FIRST_PENDING = (
-    select(Delivery, Message)
-    .join(Message, (Message.thread_id == Delivery.thread_id) & (Message.seq == Delivery.seq))
-    .where(Delivery.thread_id == bindparam("id"), Delivery.state == DeliveryState.PENDING)
-    .order_by(Delivery.seq)
-    .limit(1)
-    .with_for_update(of=Delivery)
-)
+async def move_row(
+    session: AsyncSession, row: Delivery, state: DeliveryState, error: str | None = None
+) -> bool:
+    if not may_follow(state, DeliveryState(row.state)):
+        return False
+    row.state = state
+    row.error = error
+    row.changed_at = func.clock_timestamp()
+    await session.flush()
+    await tell(session, row.thread_id, row.seq)
+    return True
+
+
+async def set_piece(
+    session: AsyncSession, thread_id: UUID, seq: int, piece: int, state: DeliveryState
+) -> None:
+    """Write how far a piece of a locked message has come; never backwards."""
+    noted = await session.get(DeliveryPiece, (thread_id, seq, piece))
+    if noted is not None and may_follow(state, DeliveryState(noted.state)):
+        noted.state = state
+        await session.flush()
+
+
+async def tell(session: AsyncSession, thread_id: UUID, seq: int) -> None:
+    """Have those who listen look how far a message has come."""
+    payload = f"{ThreadKind.TICKET} {thread_id} delivery staff {seq} -"
+    await session.execute(_TELL, {"payload": payload})
+
+
 _STALE = text(
     """
-    SELECT seq FROM deliveries JOIN messages USING (thread_id, seq)
-    WHERE thread_id = :id AND state = 'pending' AND created_at < clock_timestamp() - :patience
+    SELECT seq FROM deliveries
+    WHERE thread_id = :id AND state = 'pending' AND changed_at < clock_timestamp() - :patience
     ORDER BY seq
     """
 )

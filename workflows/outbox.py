@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.deliveries import DeliveryActivities, UnsentDeliveries
     from domain import names
-    from domain.deliveries import DeliverInput, goes_out
+    from domain.deliveries import Delivered, DeliverInput, goes_out
     from domain.events import Head
 
 _A_WHILE = timedelta(minutes=10)
@@ -56,7 +56,8 @@ class Outbox:
             await workflow.wait_condition(lambda: self._outlet is not None)
             outlet, self._outlet, self._sending = str(self._outlet), None, True
             try:
-                await self._deliver(outlet)
+                if (await self._deliver(outlet)).more:
+                    self.send(outlet)
             except ActivityError:
                 # Nobody has taken it up: what else can happen, the activity tries again.
                 if await self._is_anything_left():
@@ -64,8 +65,8 @@ class Outbox:
             finally:
                 self._sending = False
 
-    async def _deliver(self, outlet: str) -> None:
-        await workflow.execute_activity_method(
+    async def _deliver(self, outlet: str) -> Delivered:
+        return await workflow.execute_activity_method(
             DeliveryActivities.deliver,
             self._order,
             task_queue=names.delivery_queue(outlet),

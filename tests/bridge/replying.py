@@ -1,10 +1,11 @@
 """Replies as the activity takes them up, before it sends them."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from domain.deliveries import Outgoing
 from domain.models import AuthorKind
-from store import deliveries, tickets
+from store import outbox, tickets
 from store.threads import Draft
 from tests.bridge.working import Desk
 from tests.bridge.xmpp_user import XmppUser
@@ -20,11 +21,21 @@ async def open_ticket(desk: Desk, person: XmppUser) -> UUID:
 async def attempt(desk: Desk, ticket_id: UUID) -> Outgoing:
     """As the activity does it before it sends."""
     async with desk.database.begin() as session:
-        outgoing = await deliveries.attempt(session, ticket_id)
+        outgoing = await outbox.next_pending(session, ticket_id, datetime.now(UTC))
         assert outgoing is not None
-        name = desk.outlet.external_id(outgoing)
-        await deliveries.name(session, ticket_id, outgoing.seq, name)
+        assert await outbox.begin(session, outgoing, 0, 1, name_of(desk, outgoing))
     return outgoing
+
+
+def name_of(desk: Desk, outgoing: Outgoing) -> str:
+    """What its stanza is called."""
+    [piece] = desk.outlet.pieces(outgoing)
+    return desk.outlet.external_id(outgoing, piece)
+
+
+async def send(desk: Desk, outgoing: Outgoing) -> None:
+    [piece] = desk.outlet.pieces(outgoing)
+    await desk.outlet.send(outgoing, piece)
 
 
 async def reply(desk: Desk, ticket_id: UUID, content: str = "a reply") -> Outgoing:

@@ -19,7 +19,7 @@ from bridge.stream import Stream
 from channels.outlet import NotNow
 from store.database import Database
 from tests.bridge.prosody import Prosody
-from tests.bridge.replying import attempt, open_ticket, reply
+from tests.bridge.replying import attempt, open_ticket, reply, send
 from tests.bridge.waiting import until
 from tests.bridge.wire import Wire
 from tests.bridge.working import Desk
@@ -63,11 +63,11 @@ class TestReply:
             stream = desk.outlet._stream
             assert isinstance(stream, Stream)
             stream._client.del_event_handler("stanza_acked", stream._acknowledged)
-            sending = asyncio.create_task(desk.outlet.send(outgoing))
+            sending = asyncio.create_task(send(desk, outgoing))
             await until(lambda: person.texts == ["a reply"])
             assert not sending.done()
             await lose(desk, wire, sending)
-            await desk.outlet.send(await attempt(desk, outgoing.thread_id))
+            await send(desk, await attempt(desk, outgoing.thread_id))
             assert await archived(desk, person) == ["hello", "a reply"]
 
     async def test_that_was_lost_itself_is_sent_again(
@@ -76,12 +76,12 @@ class TestReply:
         async with desk.working(), XmppUser.online(alice) as person:
             outgoing = await reply(desk, await open_ticket(desk, person))
             wire.freeze()
-            sending = asyncio.create_task(desk.outlet.send(outgoing))
+            sending = asyncio.create_task(send(desk, outgoing))
             stream = desk.outlet._stream
             assert isinstance(stream, Stream)
             await until(lambda: stream._unacknowledged)
             await lose(desk, wire, sending)
-            await desk.outlet.send(await attempt(desk, outgoing.thread_id))
+            await send(desk, await attempt(desk, outgoing.thread_id))
             await until(lambda: person.texts == ["a reply"])
             assert await archived(desk, person) == ["hello", "a reply"]
 

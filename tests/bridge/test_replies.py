@@ -12,7 +12,7 @@ from domain.models import DeliveryState, EventType
 from store import deliveries, reading, tickets
 from store.database import Database
 from tests.bridge.prosody import Prosody
-from tests.bridge.replying import attempt, open_ticket, reply
+from tests.bridge.replying import attempt, name_of, open_ticket, reply, send
 from tests.bridge.waiting import until
 from tests.bridge.working import Desk
 from tests.bridge.xmpp_user import XmppUser
@@ -44,16 +44,16 @@ async def mark_sent(desk: Desk, of: Outgoing) -> None:
 class TestSending:
     async def test_arrives_as_it_was_written(self, desk: Desk, alice: Account) -> None:
         async with desk.working(), XmppUser.online(alice) as person:
-            await desk.outlet.send(await reply(desk, await open_ticket(desk, person)))
+            await send(desk, await reply(desk, await open_ticket(desk, person)))
             await until(lambda: person.texts == ["a reply"])
 
     async def test_second_attempt_doubles_nothing(self, desk: Desk, alice: Account) -> None:
         async with desk.working(), XmppUser.online(alice) as person:
             ticket_id = await open_ticket(desk, person)
-            await desk.outlet.send(await reply(desk, ticket_id))
+            await send(desk, await reply(desk, ticket_id))
             again = await attempt(desk, ticket_id)
             assert again.first_tried_at is not None
-            await desk.outlet.send(again)
+            await send(desk, again)
             kept = [str(each["body"]) for each in await person.archive(desk.account.bare_jid)]
             assert kept.count("a reply") == 1
 
@@ -63,7 +63,7 @@ class TestSending:
         async with desk.working(), XmppUser.online(alice) as person:
             ticket_id = await open_ticket(desk, person)
             await reply(desk, ticket_id)
-            await desk.outlet.send(await attempt(desk, ticket_id))
+            await send(desk, await attempt(desk, ticket_id))
             await until(lambda: person.texts == ["a reply"])
 
     async def test_without_a_server_it_is_put_off(
@@ -77,14 +77,14 @@ class TestSending:
             await prosody.stop()
             await until(lambda: not desk.outlet.is_connected)
             with pytest.raises(NotNow):
-                await desk.outlet.send(outgoing)
+                await send(desk, outgoing)
 
 
 class TestNews:
     async def test_receipt_says_that_it_has_arrived(self, desk: Desk, alice: Account) -> None:
         async with desk.working(), XmppUser.online(alice) as person:
             outgoing = await reply(desk, await open_ticket(desk, person))
-            await desk.outlet.send(outgoing)
+            await send(desk, outgoing)
             await until_state(desk, outgoing, DeliveryState.DELIVERED)
 
     async def test_who_has_read_one_has_read_those_before_it(
@@ -95,10 +95,10 @@ class TestNews:
             sent: list[Outgoing] = []
             for number in range(2):
                 outgoing = await reply(desk, ticket_id, f"reply {number}")
-                await desk.outlet.send(outgoing)
+                await send(desk, outgoing)
                 await mark_sent(desk, outgoing)
                 sent.append(outgoing)
-            last = desk.outlet.external_id(sent[-1])
+            last = name_of(desk, sent[-1])
             person.send(desk.account.bare_jid, f"<displayed xmlns='{MARKERS}' id='{last}'/>")
             for outgoing in sent:
                 await until_state(desk, outgoing, DeliveryState.READ)
@@ -109,9 +109,9 @@ class TestNews:
         async with XmppUser.online(alice, silent=True) as person:
             async with desk.working():
                 outgoing = await reply(desk, await open_ticket(desk, person))
-                await desk.outlet.send(outgoing)
+                await send(desk, outgoing)
                 await mark_sent(desk, outgoing)
-            name = desk.outlet.external_id(outgoing)
+            name = name_of(desk, outgoing)
             receipt = f"<received xmlns='urn:xmpp:receipts' id='{name}'/>"
             person.send(desk.account.bare_jid, receipt, "<store xmlns='urn:xmpp:hints'/>")
             await person.ping()
@@ -127,7 +127,7 @@ class TestNews:
                 row = await tickets.find(session, ticket_id)
                 row.ticket.channel_identity = f"nobody@{alice.domain}"
             outgoing = await reply(desk, ticket_id)
-            await desk.outlet.send(outgoing)
+            await send(desk, outgoing)
             await until_state(desk, outgoing, DeliveryState.FAILED)
             async with desk.database.begin() as session:
                 told = await reading.newest_event(session, ticket_id, EventType.DELIVERY_FAILED)
@@ -144,9 +144,9 @@ class TestNews:
             XmppUser.online(eve) as stranger,
         ):
             outgoing = await reply(desk, await open_ticket(desk, person))
-            await desk.outlet.send(outgoing)
+            await send(desk, outgoing)
             await mark_sent(desk, outgoing)
-            name = desk.outlet.external_id(outgoing)
+            name = name_of(desk, outgoing)
             receipt = f"<received xmlns='urn:xmpp:receipts' id='{name}'/>"
             stranger.send(desk.account.bare_jid, receipt)
             stranger.say(desk.account.bare_jid, "end")

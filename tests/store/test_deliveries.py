@@ -1,5 +1,6 @@
 """The outbox on a real PostgreSQL; how it is emptied: tests/workflows/test_outbox.py."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -7,7 +8,7 @@ from sqlalchemy import text
 
 from domain.deliveries import Outgoing
 from domain.models import AuthorKind, Channel, DeliveryState, Visibility
-from store import customers, deliveries, tickets
+from store import customers, deliveries, outbox, tickets
 from store.customers import Introduction
 from store.database import Database
 from store.deliveries import Progress
@@ -57,7 +58,17 @@ async def move(database: Database, ticket_id: UUID, seq: int, *states: DeliveryS
 
 async def attempt(database: Database, ticket_id: UUID) -> Outgoing | None:
     async with database.begin() as session:
-        return await deliveries.attempt(session, ticket_id)
+        outgoing = await outbox.next_pending(session, ticket_id, datetime.now(UTC))
+        if outgoing is not None:
+            await outbox.begin(session, outgoing, 0, 1, None)
+        return outgoing
+
+
+async def next_pending(database: Database, ticket_id: UUID) -> Outgoing:
+    async with database.begin() as session:
+        outgoing = await outbox.next_pending(session, ticket_id, datetime.now(UTC))
+    assert outgoing is not None
+    return outgoing
 
 
 async def progress(database: Database, ticket_id: UUID) -> dict[int, Progress]:
@@ -118,6 +129,40 @@ class TestAttempts:
         assert second.attempts == 2
         assert second.first_tried_at is not None
 
+    async def test_only_one_of_two_who_want_to_begin_does(
+        self, database: Database, ticket_id: UUID
+    ) -> None:
+        """Temporal asks another worker while one that seems dead comes back to life."""
+        await reply(database, ticket_id)
+        both = [await next_pending(database, ticket_id) for _ in range(2)]
+        async with database.begin() as session:
+            begun = [await outbox.begin(session, each, 0, 1, None) for each in both]
+        assert begun == [True, False]
+
+    async def test_what_was_sent_is_no_attempt_at_what_follows(
+        self, database: Database, ticket_id: UUID
+    ) -> None:
+        seq = await reply(database, ticket_id)
+        async with database.begin() as session:
+            for piece in range(2):
+                outgoing = await outbox.next_pending(session, ticket_id, datetime.now(UTC))
+                assert outgoing is not None
+                assert outgoing.attempts == 1
+                assert await outbox.begin(session, outgoing, piece, 3, None)
+                await outbox.arrived(session, ticket_id, seq, piece, SENT)
+        assert (await progress(database, ticket_id))[seq].attempts == 2
+
+    async def test_late_refusal_says_nothing_of_the_attempt_after_it(
+        self, database: Database, ticket_id: UUID
+    ) -> None:
+        await reply(database, ticket_id)
+        first = await attempt(database, ticket_id)
+        assert first is not None
+        await attempt(database, ticket_id)
+        async with database.begin() as session:
+            await outbox.put_off(session, first, "Busy.", not_taken=True)
+        assert (await next_pending(database, ticket_id)).first_tried_at is not None
+
     async def test_nothing_pending_is_nothing_to_do(
         self, database: Database, ticket_id: UUID
     ) -> None:
@@ -163,12 +208,27 @@ class TestNews:
 
     async def test_only_who_got_it_can_tell(self, database: Database, ticket_id: UUID) -> None:
         seq = await reply(database, ticket_id)
+        await attempt(database, ticket_id)
         async with database.begin() as session:
-            await deliveries.name(session, ticket_id, seq, "stanza-1")
+            await outbox.name(session, ticket_id, seq, 0, "stanza-1")
             mine = await deliveries.find(session, OUTLET, ADA, "stanza-1")
             strangers = await deliveries.find(session, OUTLET, "eve@example.com", "stanza-1")
-        assert mine == (ticket_id, seq)
+        assert mine == (ticket_id, seq, 0)
         assert strangers is None
+
+
+class TestAgain:
+    async def test_message_that_came_back_as_a_whole_goes_out_as_a_whole(
+        self, database: Database, ticket_id: UUID
+    ) -> None:
+        """Its pieces had all been taken."""
+        seq = await reply(database, ticket_id)
+        await attempt(database, ticket_id)
+        async with database.begin() as session:
+            await outbox.arrived(session, ticket_id, seq, 0, SENT)
+            await deliveries.fail(session, ticket_id, seq, "gone", "Nobody is there.")
+            assert await outbox.again(session, ticket_id, seq)
+        assert (await next_pending(database, ticket_id)).pieces_sent == 0
 
 
 class TestOverdue:

@@ -1,12 +1,16 @@
 """A worker of the test's own, on the shared Temporal server."""
 
+import shutil
+import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
 
 from domain.deadlines import DeadlinePolicy
 from domain.models import Priority
@@ -18,10 +22,22 @@ from tests.workflows.policies import CHAT
 from workers.threads import Policies, make_worker
 from workflows.engine import Engine
 
+_SKIPPING_SERVER = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
+
 
 @pytest.fixture
 async def client(temporal_server: EmbeddedTemporal) -> Client:
     return await Client.connect(temporal_server.address, data_converter=pydantic_data_converter)
+
+
+@pytest.fixture
+async def skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """Temporal's server that skips time."""
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=_SKIPPING_SERVER, data_converter=pydantic_data_converter
+    ) as environment:
+        await Engine(environment.client).add_search_attributes()
+        yield environment
 
 
 @pytest.fixture

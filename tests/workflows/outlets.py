@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import UUID, uuid4
 
-from domain.deliveries import Outgoing
+from domain.deliveries import Limit, Outgoing, Piece, piece_id, pieces_of
 from domain.models import AuthorKind, Channel, DeliveryState
 from store import customers, deliveries, tickets
 from store.customers import Introduction
@@ -18,25 +18,37 @@ ADDRESS = "ada@example.com"
 
 
 class RecordingOutlet:
-    """Keeps what is sent, and fails as it is told to: `fails[content]`, the first first."""
+    """Keeps what is sent, and fails as it is told to: `fails[content]`, the first first.
 
-    def __init__(self) -> None:
+    By default one that knows what became of an earlier attempt, as XMPP does.
+    """
+
+    def __init__(
+        self, *, looks: bool = True, limits: Sequence[Limit] = (), longest: int = 16_000
+    ) -> None:
+        self.looks = looks
+        self.limits = limits
+        self._longest = longest
         self.name = f"test-{uuid4().hex}"
-        self.sent: list[Outgoing] = []
+        self.sent: list[tuple[Outgoing, Piece]] = []
         self.tried: list[Outgoing] = []
         self.fails: dict[str, list[Exception]] = defaultdict(list)
 
-    def external_id(self, outgoing: Outgoing) -> str:
-        return f"out-{outgoing.message_id.hex}"
+    def pieces(self, outgoing: Outgoing) -> list[Piece]:
+        return pieces_of(outgoing.content, outgoing.attachments, self._longest)
 
-    async def send(self, outgoing: Outgoing) -> None:
+    def external_id(self, outgoing: Outgoing, piece: Piece) -> str | None:
+        return f"out-{piece_id(outgoing, piece.number)}" if self.looks else None
+
+    async def send(self, outgoing: Outgoing, piece: Piece) -> str | None:
         self.tried.append(outgoing)
-        if self.fails[outgoing.content]:
-            raise self.fails[outgoing.content].pop(0)
-        self.sent.append(outgoing)
+        if self.fails[piece.text]:
+            raise self.fails[piece.text].pop(0)
+        self.sent.append((outgoing, piece))
+        return f"theirs-{piece_id(outgoing, piece.number)}"
 
     def texts(self, thread_id: UUID) -> list[str]:
-        return [each.content for each in self.sent if each.thread_id == thread_id]
+        return [piece.text for outgoing, piece in self.sent if outgoing.thread_id == thread_id]
 
 
 async def open_pushed(desk: Desk, outlet: str) -> UUID:

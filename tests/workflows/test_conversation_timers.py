@@ -3,18 +3,14 @@
 The database's clock does not skip: what is written there is given the time that the server has.
 """
 
-import shutil
-import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
 from temporalio.api.enums.v1 import EventType as HistoryEvent
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from domain.conversation_life import ConversationState, Release
@@ -30,7 +26,6 @@ from tests.workflows.policies import CHAT
 from workers.threads import Policies, make_worker
 from workflows.engine import Engine
 
-TEST_SERVER = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
 MINUTE = timedelta(minutes=1)
 QUEUED, ASSIGNED, CONNECTED, CLOSED = ConversationStatus
 
@@ -82,15 +77,6 @@ class SkippingDesk(ChatDesk):
         history = await handle.fetch_history()
         kinds = [event.event_type for event in history.events]
         return kinds.count(HistoryEvent.EVENT_TYPE_TIMER_STARTED)
-
-
-@pytest.fixture
-async def skipping() -> AsyncIterator[WorkflowEnvironment]:
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=TEST_SERVER, data_converter=pydantic_data_converter
-    ) as environment:
-        await Engine(environment.client).add_search_attributes()
-        yield environment
 
 
 @pytest.fixture

@@ -1,16 +1,12 @@
 """Days in milliseconds: long timers, on the server that skips time."""
 
 import asyncio
-import shutil
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from domain.deadlines import DeadlineKind, DeadlinePolicy
@@ -21,17 +17,6 @@ from tests.workflows.desk import Desk
 from tests.workflows.policies import CHAT
 from workers.threads import Policies, make_worker
 from workflows.engine import Engine
-
-TEST_SERVER = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
-
-
-@pytest.fixture
-async def skipping() -> AsyncIterator[WorkflowEnvironment]:
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=TEST_SERVER, data_converter=pydantic_data_converter
-    ) as environment:
-        await Engine(environment.client).add_search_attributes()
-        yield environment
 
 
 @pytest.fixture

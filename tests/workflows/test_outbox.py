@@ -9,11 +9,13 @@ import pytest
 from temporalio.api.enums.v1 import EventType as EventKind
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from channels.outlet import NotNow, Undeliverable
+from channels.outlet import NotNow, Paused, Uncertain, Undeliverable
 from domain.deadlines import DeadlinePolicy
+from domain.deliveries import Limit, piece_id
 from domain.models import AuthorKind, DeliveryState, EventType, TicketStatus, Visibility
 from domain.names import ticket_workflow_id
 from domain.ticket_life import SetStatus
+from store import delivery_news, pacing
 from store.database import Database
 from tests.workflows.desk import PATIENCE, Desk, thread_ref
 from tests.workflows.outlets import (
@@ -29,7 +31,13 @@ from workers.deliveries import make_delivery_worker
 from workers.threads import Policies, make_worker
 from workflows.engine import Engine
 
-SENT, FAILED, PENDING = DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.PENDING
+SENT, FAILED, PENDING, UNKNOWN, DELIVERED = (
+    DeliveryState.SENT,
+    DeliveryState.FAILED,
+    DeliveryState.PENDING,
+    DeliveryState.UNKNOWN,
+    DeliveryState.DELIVERED,
+)
 
 
 @pytest.fixture
@@ -48,7 +56,7 @@ class TestSending:
             await desk.write(ticket_id, AuthorKind.AGENT, text)
         await until_states(desk, ticket_id, *[SENT] * 10)
         assert outlet.texts(ticket_id) == texts
-        assert all(each.address == ADDRESS for each in outlet.sent)
+        assert all(outgoing.address == ADDRESS for outgoing, _ in outlet.sent)
 
     async def test_assistants_answer_goes_out(self, desk: Desk, outlet: RecordingOutlet) -> None:
         ticket_id = await open_pushed(desk, outlet.name)
@@ -137,6 +145,118 @@ class TestFailures:
         outlet.fails["reply"] = [RuntimeError("a fault")]
         await desk.write(ticket_id, AuthorKind.AGENT, "reply")
         await until_states(desk, ticket_id, SENT)
+
+
+class TestPlatformThatCannotBeAsked:
+    """What may have got through is not sent again: the platform's own news are waited for."""
+
+    @pytest.fixture
+    async def outlet(self, client: Client, desk: Desk) -> AsyncIterator[RecordingOutlet]:
+        outlet = RecordingOutlet(looks=False)
+        patience, news_within = timedelta(hours=1), timedelta(seconds=2)
+        async with make_delivery_worker(client, desk.database, outlet, patience, news_within):
+            yield outlet
+
+    async def test_silence_ends_in_unknown_and_agents_are_told(
+        self, desk: Desk, outlet: RecordingOutlet
+    ) -> None:
+        ticket_id = await open_pushed(desk, outlet.name)
+        outlet.fails["first"] = [Uncertain()]
+        await desk.write(ticket_id, AuthorKind.AGENT, "first")
+        await desk.write(ticket_id, AuthorKind.AGENT, "second")
+        await until_states(desk, ticket_id, UNKNOWN, SENT)
+        assert [each.content for each in outlet.tried] == ["first", "second"]
+        told = [entry.event for entry in await desk.log(ticket_id) if entry.event]
+        assert [each["of_seq"] for each in told if each["type"] == "delivery_unknown"] == [2]
+
+    async def test_word_of_the_platform_counts_and_nothing_is_doubled(
+        self, desk: Desk, outlet: RecordingOutlet
+    ) -> None:
+        ticket_id = await open_pushed(desk, outlet.name)
+        outlet.fails["first"] = [Uncertain()]
+        await desk.write(ticket_id, AuthorKind.AGENT, "first")
+        await until(desk, ticket_id, lambda known: known[2].error is not None)
+        async with desk.database.begin() as session:
+            ours = piece_id(outlet.tried[0], 0)
+            await delivery_news.news(session, outlet.name, "theirs-1", ours, DELIVERED)
+        await desk.write(ticket_id, AuthorKind.AGENT, "second")
+        await until_states(desk, ticket_id, DELIVERED, SENT)
+        assert [each.content for each in outlet.tried] == ["first", "second"]
+
+    async def test_what_was_refused_for_certain_is_sent_again(
+        self, desk: Desk, outlet: RecordingOutlet
+    ) -> None:
+        ticket_id = await open_pushed(desk, outlet.name)
+        outlet.fails["first"] = [NotNow(retry_after=timedelta(milliseconds=50))] * 2
+        await desk.write(ticket_id, AuthorKind.AGENT, "first")
+        await until_states(desk, ticket_id, SENT)
+        assert len(outlet.tried) == 3
+
+    async def test_what_was_refused_is_no_longer_under_way(
+        self, desk: Desk, outlet: RecordingOutlet
+    ) -> None:
+        """A colleague who writes the same elsewhere is not taken for it."""
+        ticket_id = await open_pushed(desk, outlet.name)
+        outlet.fails["first"] = [Undeliverable("blocked", "The customer has blocked us.")]
+        await desk.write(ticket_id, AuthorKind.AGENT, "first")
+        await until_states(desk, ticket_id, FAILED)
+        async with desk.database.begin() as session:
+            assert not await delivery_news.claim_echo(
+                session, outlet.name, ADDRESS, None, "theirs-1", "first"
+            )
+
+    async def test_paused_channel_sends_nothing_until_it_is_resumed(
+        self, desk: Desk, outlet: RecordingOutlet
+    ) -> None:
+        outlet.limits = [Limit(1000, timedelta(seconds=1))]
+        ticket_id = await open_pushed(desk, outlet.name)
+        outlet.fails["first"] = [Paused("The token is refused.")]
+        await desk.write(ticket_id, AuthorKind.AGENT, "first")
+        await until(desk, ticket_id, lambda known: known[2].error == "The token is refused.")
+        told = [entry.event for entry in await desk.log(ticket_id) if entry.event]
+        assert [each["cause"] for each in told if each["type"] == "delivery_delayed"] == ["paused"]
+        async with desk.database.begin() as session:
+            assert [each.outlet for each in await pacing.pauses(session)] == [outlet.name]
+            assert await pacing.resume(session, outlet.name)
+        assert len(outlet.tried) == 1
+
+
+class TestPieces:
+    async def test_long_text_goes_out_in_pieces_and_in_order(
+        self, client: Client, desk: Desk
+    ) -> None:
+        outlet = RecordingOutlet(looks=False, limits=[Limit(100, timedelta(seconds=1))], longest=9)
+        async with make_delivery_worker(client, desk.database, outlet, timedelta(hours=1)):
+            ticket_id = await open_pushed(desk, outlet.name)
+            await desk.write(ticket_id, AuthorKind.AGENT, "one two three four")
+            await desk.write(ticket_id, AuthorKind.AGENT, "five")
+            await until_states(desk, ticket_id, SENT, SENT)
+        assert outlet.texts(ticket_id) == ["one two", "three", "four", "five"]
+
+    async def test_piece_that_fails_later_is_tried_alone(self, client: Client, desk: Desk) -> None:
+        outlet = RecordingOutlet(looks=False, longest=9)
+        outlet.fails["three"] = [NotNow(retry_after=timedelta(milliseconds=50))]
+        async with make_delivery_worker(client, desk.database, outlet, timedelta(hours=1)):
+            ticket_id = await open_pushed(desk, outlet.name)
+            await desk.write(ticket_id, AuthorKind.AGENT, "one two three four")
+            await until_states(desk, ticket_id, SENT)
+        assert outlet.texts(ticket_id) == ["one two", "three", "four"]
+
+
+class TestLimits:
+    async def test_no_more_than_the_platform_takes(self, client: Client, desk: Desk) -> None:
+        within = timedelta(seconds=1)
+        outlet = RecordingOutlet(looks=False, limits=[Limit(3, within)])
+        async with make_delivery_worker(client, desk.database, outlet, timedelta(hours=1)):
+            tickets = [await open_pushed(desk, outlet.name) for _ in range(2)]
+            for number in range(4):
+                for ticket_id in tickets:
+                    await desk.write(ticket_id, AuthorKind.AGENT, f"reply {number}")
+            for ticket_id in tickets:
+                await until_states(desk, ticket_id, *[SENT] * 4)
+                assert outlet.texts(ticket_id) == [f"reply {number}" for number in range(4)]
+        at = sorted(outgoing.at for outgoing, _ in outlet.sent if outgoing.at)
+        assert all(later - at[place] > within for place, later in enumerate(at[3:]))
 
 
 class TestWithoutSomebodyToSend:
