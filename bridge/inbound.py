@@ -21,9 +21,9 @@ from domain.deadlines import DeadlinePolicy
 from domain.ids import message_id_text
 from domain.models import AuthorKind, Channel, Priority, ThreadKind, ThreadRef
 from store import threads, tickets, xmpp
+from store.contacts import Heard
 from store.database import Database
 from store.threads import Draft
-from store.xmpp import Heard
 from workflows.engine import Engine, NewTicketFacts
 
 _FILE = "Sent a file."

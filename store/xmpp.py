@@ -8,22 +8,20 @@ both ways.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, Select, func, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.deadlines import DeadlinePolicy
-from domain.models import AuthorKind, Channel, TicketStatus
-from domain.subjects import subject_of
-from store import customers, threads, tickets
-from store.customers import Introduction
-from store.tables import CustomerIdentity, Message, Ticket, XmppAccount, XmppOrigin, XmppPresence
+from domain.models import AuthorKind, Channel
+from store import contacts
+from store.contacts import Heard, Sender
+from store.tables import Message, XmppAccount, XmppOrigin, XmppPresence
 from store.threads import Draft
-from store.tickets import NewTicket, Written
 
 MOST_CLIENTS = 20
 """Of one JID, whose presence is kept: anybody can make up as many as they like."""
@@ -39,14 +37,6 @@ class Place:
 
     stanza_id: str | None
     at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """Where a message went; `opened`: into a ticket that it opened."""
-
-    written: Written
-    opened: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +87,7 @@ async def forget_origins(session: AsyncSession, older_than: timedelta) -> None:
 
 async def active_ticket(session: AsyncSession, bare_jid: str, outlet: str | None) -> UUID | None:
     """The newest ticket of a JID that is not closed, of those that are answered by `outlet`."""
-    return await session.scalar(
-        _of_jid(bare_jid, outlet).where(Ticket.status != TicketStatus.CLOSED)
-    )
-
-
-async def last_ticket(session: AsyncSession, bare_jid: str, outlet: str | None) -> UUID | None:
-    """The newest ticket of a JID, closed or not, of those that are answered by `outlet`."""
-    return await session.scalar(_of_jid(bare_jid, outlet))
+    return await contacts.active_ticket(session, Channel.XMPP, outlet, (bare_jid,))
 
 
 async def hear(
@@ -112,29 +95,10 @@ async def hear(
 ) -> Heard:
     """Write what a JID says into its active ticket, or open one; `draft` is by a customer.
 
-    Whoever is closed out of a ticket gets one that follows it. Two who speak for one JID at once
-    wait for each other, so there is one ticket. Raises IdempotencyKeyReused.
+    See `contacts.hear`. Raises IdempotencyKeyReused.
     """
-    customer = await customers.meet(session, Introduction(Channel.XMPP, identities=(bare_jid,)))
-    said = replace(draft, author_id=str(customer.id), author_name=customer.name or bare_jid)
-    known = await threads.find(session, said)
-    if known is not None:
-        return Heard(Written(known.thread_id, known), opened=False)
-    active = await active_ticket(session, bare_jid, outlet)
-    if active is not None:
-        row = await tickets.find(session, active, lock=True)
-        written = await tickets.write(session, row, said, policy)
-        return Heard(written, opened=written.ticket_id != active)
-    new = NewTicket(
-        customer_id=customer.id,
-        channel=Channel.XMPP,
-        subject=subject_of(draft.content, bare_jid),
-        channel_identity=bare_jid,
-        outlet=outlet,
-        follow_up_of=await last_ticket(session, bare_jid, outlet),
-    )
-    written = await tickets.open_ticket(session, new, said, policy)
-    return Heard(written, opened=written.entry.created)
+    sender = Sender(bare_jid, identities=(bare_jid,))
+    return await contacts.hear(session, Channel.XMPP, outlet, sender, draft, policy)
 
 
 async def said_as(
@@ -212,29 +176,6 @@ def _short(origin_id: str) -> str:
     if len(origin_id) <= _LONGEST_ORIGIN_ID:
         return origin_id
     return f"sha256:{hashlib.sha256(origin_id.encode()).hexdigest()}"
-
-
-def _of_jid(bare_jid: str, outlet: str | None) -> Select[UUID]:
-    return (
-        select(Ticket.id)
-        .where(
-            Ticket.channel == Channel.XMPP,
-            Ticket.channel_identity == bare_jid,
-            # A back end, or a customer by e-mail, may have named this JID for somebody else's.
-            Ticket.customer_id == _known_by(bare_jid),
-            Ticket.outlet.is_not_distinct_from(outlet),
-        )
-        .order_by(Ticket.created_at.desc(), Ticket.number.desc())
-        .limit(1)
-    )
-
-
-def _known_by(bare_jid: str) -> ScalarSelect[UUID]:
-    return (
-        select(CustomerIdentity.customer_id)
-        .where(CustomerIdentity.channel == Channel.XMPP, CustomerIdentity.identity == bare_jid)
-        .scalar_subquery()
-    )
 
 
 _FORGET_ORIGINS = text("DELETE FROM xmpp_origins WHERE seen_at < clock_timestamp() - :age")
