@@ -1,6 +1,7 @@
 """Who we are on an XMPP server, and how it is reached."""
 
 import ipaddress
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -35,8 +36,7 @@ class Account:
                 "XMPP_TLS=none sends the password and all messages in the clear: it is only for "
                 "a server on this machine (XMPP_HOST=localhost)."
             )
-        if self.ca_file is not None and not self.ca_file.is_file():
-            raise InvalidAccount(f"XMPP_CA_FILE names no file: {self.ca_file}.")
+        _check_file(self.ca_file)
 
     @property
     def full_jid(self) -> str:
@@ -52,12 +52,17 @@ class ComponentAccount:
     """An external component (XEP-0114), which has a domain for itself.
 
     `bare_jid` is whom we speak as where nobody else is named; people may write to any local part.
+    `ca_file` (PEM) is trusted where the server wants files to be brought. Raises InvalidAccount.
     """
 
     bare_jid: str
     secret: SecretStr
     host: str
     port: int = 5347
+    ca_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        _check_file(self.ca_file)
 
     @property
     def domain(self) -> str:
@@ -72,3 +77,16 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def trusted(ca_file: Path | None) -> ssl.SSLContext:
+    """The system's authorities, and those in the file. Raises OSError."""
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    return context
+
+
+def _check_file(ca_file: Path | None) -> None:
+    if ca_file is not None and not ca_file.is_file():
+        raise InvalidAccount(f"XMPP_CA_FILE names no file: {ca_file}.")

@@ -79,6 +79,11 @@ class Component(Connection):
         finally:
             await component.close()
 
+    @property
+    def server(self) -> str:
+        """Components mostly lie beneath it."""
+        return self._domain.partition(".")[2] or self._domain
+
     async def incoming(self) -> AsyncIterator[Incoming]:
         async for stanza in super().incoming():
             if self._held and self._inbox.fullness < _ENOUGH / 2:

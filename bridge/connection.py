@@ -23,7 +23,7 @@ from slixmpp.xmlstream.stanzabase import StanzaBase
 from bridge import stanzas, xmlns
 from bridge.errors import NoAnswer, RequestRefused, StanzaTooLarge, StreamConflict, StreamLost
 from bridge.inbox import Inbox
-from bridge.reading import bare, error_of, read
+from bridge.reading import bare, error_of, error_passes, read
 from bridge.stanzas import Ignored, Incoming, Outgoing, Receipt, Reply, Said
 from bridge.writing import to_xml
 
@@ -131,7 +131,8 @@ class Connection:
         except IqTimeout:
             raise NoAnswer from None
         except IqError as error:
-            raise RequestRefused(error_of(error.iq.xml)[0]) from None
+            refused = error.iq.xml
+            raise RequestRefused(error_of(refused)[0], passes=error_passes(refused)) from None
         xml: Element = answer.xml
         return xml
 
@@ -164,6 +165,11 @@ class Connection:
             writing.cancel()
         left = [task for task in (self._watching, writing) if task is not None]
         await asyncio.gather(*left, return_exceptions=True)
+
+    @property
+    def server(self) -> str:
+        """The server's own domain, where its services are listed."""
+        return self._domain
 
     @property
     def _domain(self) -> str:

@@ -62,13 +62,15 @@ class NoAnswer(StreamError):
 
 
 class RequestRefused(StreamError):
-    """`condition`: the error's name (RFC 6120, 8.3.3), like `item-not-found`."""
+    """`condition`: the error's name (RFC 6120, 8.3.3), like `item-not-found`. `passes`: the server
+    says to wait and ask again."""
 
     code = "xmpp_request_refused"
 
-    def __init__(self, condition: str) -> None:
+    def __init__(self, condition: str, *, passes: bool = False) -> None:
         super().__init__(f"The XMPP server answers: {condition}.")
         self.condition = condition
+        self.passes = passes
 
 
 class ArchiveUnavailable(StreamError):

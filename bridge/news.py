@@ -13,7 +13,7 @@ from bridge.policy import Policy
 from bridge.stanzas import Bounced, Displayed, Received, Seen, Typing
 from channels.jids import Jid, parse_jid
 from domain.models import DeliveryState, ThreadKind, ThreadRef
-from store import deliveries, xmpp
+from store import deliveries, outbox, xmpp
 from store.database import Database
 from store.feed import Feed, Whisper, WhisperKind
 from store.xmpp import PresenceOfJid
@@ -84,14 +84,14 @@ class News:
         async with self._database.begin() as session:
             found = await deliveries.find(session, self._outlet, jid, stanza_id)
             if found is not None:
-                await deliveries.move(session, *found, DeliveryState.DELIVERED)
+                await outbox.arrived(session, *found, DeliveryState.DELIVERED)
 
     async def _displayed(self, jid: str, stanza_id: str) -> None:
         """Who has read a message has read those before it (XEP-0333, 4.1)."""
         async with self._database.begin() as session:
             found = await deliveries.find(session, self._outlet, jid, stanza_id)
             if found is not None:
-                thread_id, last = found
+                thread_id, last, _ = found
                 for seq in await deliveries.received_up_to(session, thread_id, last):
                     await deliveries.move(session, thread_id, seq, DeliveryState.READ)
 
@@ -99,8 +99,11 @@ class News:
         async with self._database.begin() as session:
             found = await deliveries.find(session, self._outlet, jid, error.id)
             if found is not None:
+                thread_id, seq, piece = found
                 sentence = f"The customer's server says: {error.condition}."
-                await deliveries.fail(session, *found, error.condition, sentence)
+                await deliveries.fail(
+                    session, thread_id, seq, error.condition, sentence, piece=piece
+                )
 
     async def _typing(self, jid: str, *, composing: bool) -> None:
         if self._typed.is_too_much(jid, composing=composing):

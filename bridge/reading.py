@@ -102,6 +102,12 @@ def error_of(stanza: Element) -> tuple[str, str | None]:
     return condition, text
 
 
+def error_passes(stanza: Element) -> bool:
+    """Whether a stanza of type error says to wait and try again (RFC 6120, 8.3.2)."""
+    error = stanza.find(f"{_namespace(stanza)}error")
+    return error is not None and error.get("type") == "wait"
+
+
 def instant(text: str | None) -> datetime | None:
     """XEP-0082. None for what is no instant."""
     try:

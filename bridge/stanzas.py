@@ -108,7 +108,8 @@ Incoming = Said | Received | Displayed | Typing | Seen | Bounced | Missed | Igno
 class Reply:
     """A message to a person. `id` becomes its origin-id too, so the archive can be asked for it.
 
-    `from_jid` is for components, which may speak as any local part of their domain.
+    `from_jid` is for components, which may speak as any local part of their domain. `is_file`: the
+    body is a file's address and nothing else, which clients then show as the file (XEP-0066).
     """
 
     to: str
@@ -116,6 +117,7 @@ class Reply:
     body: str
     thread: str | None = None
     from_jid: str | None = None
+    is_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)

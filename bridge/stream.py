@@ -1,7 +1,6 @@
 """An account's stream: logged in like any client, with acknowledgements and an archive."""
 
 import asyncio
-import ssl
 from asyncio import Future
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,7 +13,7 @@ from slixmpp.plugins.xep_0198.stanza import RequestAck
 from slixmpp.stanza import Message
 
 from bridge import features, stanzas, xmlns
-from bridge.account import Account
+from bridge.account import Account, trusted
 from bridge.connection import ANSWER, Connection, Hears, everybody
 from bridge.errors import ServerUnreachable
 from bridge.features import Features
@@ -155,7 +154,7 @@ def _client(account: Account) -> ClientXMPP:
         account.password.get_secret_value(),
         # Plain text does not leave this machine, see Account.
         plugin_config={"feature_mechanisms": {"unencrypted_scram": account.tls == "none"}},
-        ssl_context=_trust(account),
+        ssl_context=trusted(account.ca_file),
     )
     client.enable_direct_tls = account.tls == "direct"
     client.enable_starttls = account.tls == "starttls"
@@ -166,11 +165,3 @@ def _client(account: Account) -> ClientXMPP:
     client.register_plugin("xep_0198", {"allow_resume": False})
     client.register_plugin("xep_0184", {"auto_ack": False})
     return client
-
-
-def _trust(account: Account) -> ssl.SSLContext:
-    """Raises OSError."""
-    context = ssl.create_default_context()
-    if account.ca_file is not None:
-        context.load_verify_locations(account.ca_file)
-    return context

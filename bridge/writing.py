@@ -29,6 +29,9 @@ def to_xml(outgoing: Outgoing, namespace: str = xmlns.CLIENT) -> Element:
 def _reply(reply: Reply, namespace: str) -> Element:
     message = _message(reply, namespace, reply.id)
     SubElement(message, f"{{{namespace}}}body").text = _clean(reply.body)
+    if reply.is_file:
+        out_of_band = SubElement(message, f"{{{xmlns.OUT_OF_BAND}}}x")
+        SubElement(out_of_band, f"{{{xmlns.OUT_OF_BAND}}}url").text = _clean(reply.body)
     if reply.thread:
         SubElement(message, f"{{{namespace}}}thread").text = reply.thread
     SubElement(message, f"{{{xmlns.STANZA_IDS}}}origin-id", id=reply.id)

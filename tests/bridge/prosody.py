@@ -41,6 +41,9 @@ c2s_ports = {{ {port} }}
 c2s_direct_tls_ports = {{ {direct_tls_ports} }}
 component_interfaces = {{ "127.0.0.1" }}
 component_ports = {{ {component_port} }}
+http_interfaces = {{ "127.0.0.1" }}
+http_ports = {{ {http_port} }}
+https_ports = {{}}
 modules_enabled = {{ {modules} }}
 modules_disabled = {{ "s2s" }}
 allow_registration = true
@@ -60,6 +63,12 @@ Component "support.localhost"
   component_secret = "s3cret"
   component_conflict_resolve = "kick_old"
 """
+_FILES = """
+Component "upload.localhost" "http_file_share"
+  http_host = "127.0.0.1"
+  http_file_share_size_limit = {largest_file}
+  http_file_share_daily_quota = {daily_quota}
+"""
 
 
 class Prosody:
@@ -67,7 +76,8 @@ class Prosody:
                account = await server.register("support")
 
     `without` leaves modules out. `tls` wants encryption; the domain's certificate and key have to
-    lie in `folder/certs` then, and `direct_tls_port` is served too. `largest_stanza` in bytes.
+    lie in `folder/certs` then, and `direct_tls_port` is served too. `largest_stanza`,
+    `largest_file` and `daily_quota` in bytes.
     """
 
     def __init__(
@@ -77,14 +87,22 @@ class Prosody:
         without: tuple[str, ...] = (),
         tls: bool = False,
         largest_stanza: int = 256 * 1024,
+        largest_file: int = 1024 * 1024,
+        daily_quota: int = 100 * 1024 * 1024,
     ) -> None:
         self.port = free_port()
         self.direct_tls_port = free_port()
         self.component_port = free_port()
+        self.http_port = free_port()
         self._folder = folder
         self._modules = {*_MODULES, *(["tls"] if tls else [])} - {*without}
         self._tls = tls
         self._largest_stanza = largest_stanza
+        self._files = (
+            ""
+            if "http_file_share" in without
+            else _FILES.format(largest_file=largest_file, daily_quota=daily_quota)
+        )
         self._owner = _owner()
         command = Command(
             name="prosody",
@@ -162,19 +180,24 @@ class Prosody:
         return self._folder / "prosody.cfg.lua"
 
     def _settings(self) -> str:
-        return _CONFIG.format(
+        settings = _CONFIG.format(
             folder=self._folder,
             port=self.port,
             direct_tls_ports=self.direct_tls_port if self._tls else "",
             component_port=self.component_port,
+            http_port=self.http_port,
             modules=", ".join(f'"{name}"' for name in sorted(self._modules)),
             tls=str(self._tls).lower(),
             largest_stanza=self._largest_stanza,
         )
+        return settings + self._files
 
     async def _answers(self) -> bool:
         try:
-            for port in (self.port, self.component_port):
+            for port in (
+                *(self.port, self.component_port),
+                *([self.http_port] if self._files else []),
+            ):
                 _, writer = await asyncio.open_connection(HOST, port)
                 writer.close()
         except OSError:

@@ -3,21 +3,31 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
 
 from bridge import news
 from bridge.account import Account
 from bridge.policy import Policy
-from bridge.stanzas import Received, Seen, Typing
-from store import xmpp
+from bridge.stanzas import Bounced, Received, Seen, Typing
+from domain.deliveries import Outgoing
+from domain.models import AuthorKind, Channel, DeliveryState
+from store import customers, deliveries, outbox, tickets, xmpp
+from store.customers import Introduction
 from store.database import Database
 from store.feed import Watch, Whisper, WhisperKind
 from store.postgres_feed import PostgresFeed
+from store.threads import Draft
+from store.tickets import NewTicket
 from store.xmpp import MOST_CLIENTS, PresenceOfJid
 from tests.bridge.working import Desk
 from tests.bridge.xmpp_user import XmppUser
+from tests.store.writing import POLICY
+
+ADA = "ada@example.org"
 
 COMPOSING = "<composing xmlns='http://jabber.org/protocol/chatstates'/>"
 PAUSED = "<paused xmlns='http://jabber.org/protocol/chatstates'/>"
@@ -196,6 +206,56 @@ class TestPresence:
         for number in range(MOST_CLIENTS + 5):
             await desk.news.take(Seen(f"ada@example.org/{number}", available=True))
         assert len(desk.news._here) == MOST_CLIENTS
+
+
+class TestPieces:
+    """Of a message of two: its text, and a file."""
+
+    @pytest.fixture
+    async def ticket_id(self, desk: Desk) -> UUID:
+        async with desk.database.begin() as session:
+            customer = await customers.meet(session, Introduction(Channel.XMPP, identities=(ADA,)))
+            new = NewTicket(
+                customer.id,
+                Channel.XMPP,
+                "Help",
+                channel_identity=ADA,
+                outlet=desk.outlet.name,
+            )
+            first = Draft(AuthorKind.CUSTOMER, "Hello")
+            written = await tickets.open_ticket(session, new, first, POLICY)
+            row = await tickets.find(session, written.ticket_id, lock=True)
+            await tickets.write(session, row, Draft(AuthorKind.AGENT, "Look"), POLICY)
+        return written.ticket_id
+
+    async def test_receipt_of_one_says_nothing_of_the_other(
+        self, desk: Desk, ticket_id: UUID
+    ) -> None:
+        await self.begin(desk, ticket_id, "stanza-1")
+        await desk.news.take(Received(f"{ADA}/phone", "stanza-1"))
+        assert (await self.begin(desk, ticket_id, "stanza-2")).pieces_sent == 1
+        await desk.news.take(Received(f"{ADA}/phone", "stanza-2"))
+        async with desk.database.begin() as session:
+            known = (await deliveries.progress(session, ticket_id, [2]))[2]
+        assert known.state is DeliveryState.DELIVERED
+
+    async def test_what_came_back_can_be_sent_again(self, desk: Desk, ticket_id: UUID) -> None:
+        await self.begin(desk, ticket_id, "stanza-1")
+        await desk.news.take(Received(f"{ADA}/phone", "stanza-1"))
+        await self.begin(desk, ticket_id, "stanza-2")
+        await desk.news.take(Bounced(ADA, "stanza-2", "service-unavailable"))
+        async with desk.database.begin() as session:
+            assert await outbox.again(session, ticket_id, 2)
+        assert (await self.begin(desk, ticket_id, "stanza-3")).pieces_sent == 1
+
+    @staticmethod
+    async def begin(desk: Desk, ticket_id: UUID, stanza_id: str) -> Outgoing:
+        async with desk.database.begin() as session:
+            outgoing = await outbox.next_pending(session, ticket_id, datetime.now(UTC))
+            assert outgoing is not None
+            piece = outgoing.pieces_sent
+            assert await outbox.begin(session, outgoing, piece, 2, stanza_id)
+        return outgoing
 
 
 class TestStrangers:

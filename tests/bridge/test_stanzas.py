@@ -295,6 +295,13 @@ class TestOutgoing:
             "</message>"
         )
 
+    def test_file_is_named_as_one(self) -> None:
+        url = "https://example.org/a?b&c"
+        stanza = to_xml(Reply(ALICE, "r1", url, is_file=True))
+        out_of_band = stanza.find(f"{{{xmlns.OUT_OF_BAND}}}x/{{{xmlns.OUT_OF_BAND}}}url")
+        assert out_of_band is not None
+        assert out_of_band.text == stanza.findtext(f"{{{xmlns.CLIENT}}}body") == url
+
     def test_reply_of_a_component_says_who_speaks(self) -> None:
         reply = to_xml(
             Reply(ALICE, "r1", "x", from_jid="help@support.example.org"), xmlns.COMPONENT

@@ -14,6 +14,7 @@ from bridge.news import News
 from bridge.outbound import XmppOutlet
 from bridge.policy import Policy
 from bridge.stream import Stream
+from channels.files import FileMissing, OpenedFile
 from domain.models import ThreadRef
 from store import reading, tickets
 from store.database import Database
@@ -24,6 +25,8 @@ from store.tickets import TicketRow
 from tests.bridge.waiting import until
 from tests.store.writing import POLICY
 from workflows.engine import Facts
+
+_PART = 100_000
 
 
 @dataclass
@@ -38,6 +41,26 @@ class Nudged:
         self.threads.append(thread)
 
 
+@dataclass
+class Files:
+    """A FileSource of what stands in it, by id."""
+
+    contents: dict[str, bytes] = field(default_factory=dict)
+    opened: int = 0
+
+    async def open(self, attachment_id: str) -> OpenedFile:
+        content = self.contents.get(attachment_id)
+        if content is None:
+            raise FileMissing
+        self.opened += 1
+        return OpenedFile("bild ü.png", "image/png", len(content), _in_parts(content))
+
+
+async def _in_parts(content: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), _PART):
+        yield content[start : start + _PART]
+
+
 class Desk:
     """What the log has of one account's people, and the parts of its bridge."""
 
@@ -45,7 +68,8 @@ class Desk:
         self.database = database
         self.account = account
         self.nudged = Nudged()
-        self.outlet = XmppOutlet(f"xmpp-{account.bare_jid}")
+        self.files = Files()
+        self.outlet = XmppOutlet(f"xmpp-{account.bare_jid}", self.files)
         policy = policy or Policy(account.bare_jid)
         self.news = News(database, PostgresFeed(database), self.outlet.name, policy)
         self.inbound = Inbound(
