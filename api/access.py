@@ -51,7 +51,8 @@ class Anybody:
     """No token is asked for, and a bad one does not matter."""
 
     unlimited: bool = False
-    """Never refused for calling too often, because an orchestrator acts on the answer."""
+    """Never refused for calling too often, because an orchestrator acts on the answer, or because
+    calls are counted after their signature holds."""
 
     async def __call__(self) -> None:
         """Nothing; see `Members`."""

@@ -11,19 +11,26 @@ from starlette.middleware.cors import CORSMiddleware
 from api import (
     actuator,
     aichat,
+    attachments,
     chat_admin,
     chat_agents,
     chat_customers,
     chat_desk,
+    customer_requests,
     customers,
+    deliveries,
     docs,
     errors,
     health,
     kb,
+    subscriptions,
     suggestions,
     team_chat,
     ticket_list,
     tickets,
+    webhook_chatbot,
+    webhook_email,
+    webhooks,
     xmpp_presence,
     xmpp_responses,
     xmpp_tickets,
@@ -35,12 +42,15 @@ from api.front import Front
 from api.limits import RateLimits
 from api.readiness import Probe
 from api.services import Helpers, Services
+from store.blobs import Blobs
 from store.database import Database
 from workflows.engine import Engine
 
 _FAMILIES = (
     ticket_list.router,
     tickets.router,
+    deliveries.retry_router,
+    customer_requests.router,
     customers.router,
     chat_customers.router,
     chat_agents.router,
@@ -53,8 +63,15 @@ _FAMILIES = (
     xmpp_responses.router,
     xmpp_tickets.router,
     xmpp_presence.router,
+    attachments.router,
+    webhooks.meta_router,
+    webhooks.router,
+    webhook_chatbot.router,
+    webhook_email.router,
+    subscriptions.router,
     aichat.router,
     kb.router,
+    deliveries.router,
     health.router,
     actuator.router,
     docs.router,
@@ -63,10 +80,11 @@ _FAMILIES = (
 _DESCRIPTION = """\
 A support desk whose tickets are durable workflows.
 
-Every endpoint but health, this documentation and the start of a live chat asks for
-`Authorization: Bearer …`: a service key, a JWT, a token of the OIDC issuer, or that of a chat's
-visitor. Every failure is `{"detail": …}`, mostly with a `code` (in team chat and of the assistant
-`{"error": …}`); every answer carries `RateLimit-*` and `X-Request-ID`.
+Every endpoint but health, this documentation, the start of a live chat and the webhooks of
+platforms, which sign what they send, asks for `Authorization: Bearer …`: a service key, a JWT, a
+token of the OIDC issuer, or that of a chat's visitor. Every failure is `{"detail": …}`, mostly with
+a `code` (in team chat and of the assistant `{"error": …}`); every answer carries `RateLimit-*` and
+`X-Request-ID`.
 """
 
 _TAGS = [
@@ -79,6 +97,20 @@ _TAGS = [
     },
     {"name": "Live chat: agents", "description": "The queue, and the conversations out of it."},
     {"name": "Live chat: administration", "description": "How much agents take. For admins."},
+    {
+        "name": "Attachments",
+        "description": "Files: uploaded by themselves, then named in messages by their id.",
+    },
+    {
+        "name": "Webhooks",
+        "description": "For platforms, which sign what they send, and for chatbots, which hand "
+        "over to people by a service key with scope `handoff`.",
+    },
+    {
+        "name": "Webhooks: outgoing",
+        "description": "Be called when something happens. For admins; how calls are signed and "
+        "repeated is told in docs/webhooks.md.",
+    },
     {
         "name": "Suggestions",
         "description": "What the assistant proposes to agents. Nothing of it is sent by itself.",
@@ -106,6 +138,7 @@ _TAGS = [
         "description": "Articles, from which the assistant answers, and search. Customers see the "
         "public ones.",
     },
+    {"name": "Channels", "description": "The accounts by which replies go out to customers."},
     {"name": "Health", "description": "Whether the service runs and can do work. No token."},
 ]
 
@@ -129,6 +162,7 @@ def create_app(
     services = Services(
         config=config,
         database=database,
+        blobs=Blobs.open(config.attachments),
         engine=engine,
         authenticator=Authenticator(config, database),
         limits=RateLimits(config.redis_url),

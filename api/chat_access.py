@@ -9,12 +9,13 @@ from api.ownership import own_customer
 from domain.errors import (
     AgentNotNamed,
     ConversationNotFound,
+    CustomerNotFound,
     InsufficientPermissions,
     UnknownAgent,
 )
 from domain.ids import parse_customer_id
 from domain.principals import Principal, Role, Scope
-from store import agents, conversations
+from store import agents, conversations, customers
 from store.conversations import ConversationRow
 
 
@@ -42,7 +43,9 @@ async def visible(
     """
     row = await conversations.find(session, conversation_id, lock=lock)
     if caller.is_customer:
-        if await _customer_id(session, caller) != row.conversation.customer_id:
+        own_id = await _customer_id(session, caller)
+        # While they are being merged, a conversation may still be in the old name.
+        if own_id is None or own_id not in (row.customer.id, row.customer.merged_into):
             raise ConversationNotFound
     elif not (caller.is_staff or caller.has(Scope.TICKETS)):
         raise ConversationNotFound
@@ -93,7 +96,10 @@ async def note_activity(session: AsyncSession, caller: Principal, agent_id: str)
 
 async def _customer_id(session: AsyncSession, caller: Principal) -> UUID | None:
     if caller.role is Role.VISITOR:
-        # Their token was given to them for exactly this customer.
-        return parse_customer_id(caller.id)
+        # Their token was given to them for exactly this customer, erased or not.
+        try:
+            return (await customers.get(session, parse_customer_id(caller.id))).id
+        except CustomerNotFound:
+            return None
     own = await own_customer(session, caller)
     return own.id if own else None

@@ -1,11 +1,14 @@
 """What people do in live conversations, the same over HTTP and over sockets."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.attachment_bodies import Attachment
+from api.attachment_references import resolved
 from api.chat_access import Acting, note_activity, visible
 from api.chat_foresight import foresee
 from api.chat_reading import view_for
@@ -32,6 +35,7 @@ class Words:
     metadata: dict[str, Any] = field(default_factory=dict)
     visibility: Visibility = Visibility.PUBLIC
     external_id: str | None = None
+    attachments: Sequence[Attachment] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +55,15 @@ async def say(
 ) -> Said:
     """Write into a conversation: as its customer, or as `acting`, the agent who has it.
 
-    Raises ConversationNotFound, ConversationIsClosed, NotAssigned, IdempotencyKeyReused, and
-    InsufficientPermissions for a customer's private note.
+    Raises ConversationNotFound, ConversationIsClosed, NotAssigned, UnknownAttachment,
+    IdempotencyKeyReused, and InsufficientPermissions for a customer's private note.
     """
     row = await visible(session, caller, conversation_id, lock=True)
     # Of the caller in this conversation: clients count from 1 anew in the next one.
-    draft = _draft(row, acting, words, source=f"chat/{conversation_id}/{caller.key}")
+    draft = replace(
+        _draft(row, acting, words, source=f"chat/{conversation_id}/{caller.key}"),
+        attachments=await resolved(session, caller, words.attachments),
+    )
     appended = await conversations.write(session, row, draft, only=acting.only if acting else None)
     if acting is not None:
         await note_activity(session, caller, acting.agent_id)
@@ -99,7 +106,7 @@ async def order(
         if not await foresee(session, services.config, row, change):
             return row
         if said is not None:
-            await command_texts.keep(session, cause, said)
+            await command_texts.keep(session, cause, said, conversation_id)
     await services.engine.change_conversation(conversation_id, change, cause)
     async with services.database.begin() as session:
         return await conversations.find(session, conversation_id)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from api.attachment_bodies import Attachments
 from api.ticket_bodies import OptionalEmail, OptionalText, Tags
 from domain.errors import InsufficientPermissions
 from domain.models import Visibility
@@ -48,6 +49,7 @@ class StartSession(ChatBody):
 
 class CustomerMessage(CustomerBody):
     content: MessageText
+    attachments: Attachments = Field(default_factory=list)
     metadata: MetadataIn = Field(default_factory=dict)
 
 
@@ -78,6 +80,7 @@ class BeginShift(AgentNamed):
 
 class AgentMessage(AgentBody):
     content: MessageText
+    attachments: Attachments = Field(default_factory=list)
     metadata: MetadataIn = Field(default_factory=dict)
     visibility: Visibility = Visibility.PUBLIC
 

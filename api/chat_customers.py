@@ -42,6 +42,7 @@ from domain.errors import (
     EngineUnavailable,
     IdempotencyKeyReused,
     NoAssistant,
+    UnknownAttachment,
 )
 from domain.ids import customer_id_text, parse_customer_id
 from domain.models import ConversationStatus
@@ -130,7 +131,9 @@ async def get_conversation(
     status_code=201,
     response_model=MessageView,
     dependencies=[CUSTOMERS],
-    responses=describe(ConversationNotFound, ConversationIsClosed, IdempotencyKeyReused),
+    responses=describe(
+        ConversationNotFound, ConversationIsClosed, UnknownAttachment, IdempotencyKeyReused
+    ),
 )
 async def send_message(
     conversation_id: ConversationId,
@@ -140,7 +143,7 @@ async def send_message(
     once: Once,
 ) -> Response:
     await services.count_message(caller)
-    words = Words(body.content, body.metadata, external_id=once.key)
+    words = Words(body.content, body.metadata, external_id=once.key, attachments=body.attachments)
     async with services.database.begin() as session:
         if answer := await once.answered(session):
             return answer

@@ -46,6 +46,7 @@ from domain.errors import (
     NotAccepted,
     NotAssigned,
     UnknownAgent,
+    UnknownAttachment,
     WrongTeam,
 )
 from domain.models import ThreadKind, ThreadRef, Visibility
@@ -134,6 +135,7 @@ async def accept(
         ConversationIsClosed,
         NotAssigned,
         UnknownAgent,
+        UnknownAttachment,
         IdempotencyKeyReused,
     ),
 )
@@ -145,7 +147,7 @@ async def send_message(
     once: Once,
 ) -> Response:
     """Write to the customer, or a private note for agents."""
-    words = Words(body.content, body.metadata, body.visibility, external_id=once.key)
+    words = Words(body.content, body.metadata, body.visibility, once.key, body.attachments)
     async with services.database.begin() as session:
         if answer := await once.answered(session):
             return answer

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from api.attachment_bodies import shown
 from domain.ids import customer_id_text, message_id_text, ticket_id_text
 from domain.models import AuthorKind, ConversationStatus, Side, Visibility
 from store.chat_queue import QueueEntry
@@ -49,6 +50,7 @@ class MessageView(ChatModel):
     seq: int
     sender: Sender
     content: str
+    attachments: list[dict[str, Any]]
     metadata: dict[str, Any]
     visibility: Visibility = Field(description="`private` for agents' notes among themselves.")
     created_at: datetime
@@ -117,6 +119,7 @@ def message_view(entry: Entry) -> MessageView:
             role=_ROLES[author], id=_sender_id(author, entry), display_name=entry.author_name
         ),
         content=entry.content,
+        attachments=shown(entry.attachments),
         metadata=entry.metadata,
         visibility=Visibility(entry.visibility),
         created_at=entry.created_at,

@@ -7,9 +7,11 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from api.jwks import require_safe_address
+from channels.accounts import Accounts, MessengerAccount, WhatsAppAccount, XAccount
 from domain.assistance import AssistPolicy
 from domain.conversation_life import ConversationPolicy
 from domain.deadlines import DeadlinePolicy
+from domain.models import Channel
 from domain.principals import Role
 
 
@@ -69,7 +71,37 @@ class ApiConfig(BaseModel):
     sockets_per_visitor: int = Field(default=10, gt=0)
     sockets_per_address: int = Field(default=10_000, gt=0)
     assistance: AssistPolicy = AssistPolicy()
+    attachments: str = ".holdfast/attachments"
+    """Where files are kept, see `store.blobs.Blobs.open`."""
     xmpp_outlet: str | None = None
     """By which replies go to XMPP, like `xmpp-support@example.org`; None: they are fetched."""
+    accounts: Accounts = Accounts()
+    email_address: str | None = None
+    """That people write to, and from which they are answered."""
+    email_webhook_secret: SecretStr | None = None
+    """Signs the mail that is posted to us; `whsec_…`."""
+    rate_limit_webhook: int = Field(default=10_000, gt=0)
+    """Calls a minute of each platform's webhook, with a valid signature."""
+    webhook_allowed_hosts: frozenset[str] = frozenset()
+    """On private networks, and called by outgoing webhooks all the same."""
     redis_url: str | None = None
     """Where several API processes count together; without it, each counts for itself."""
+
+    def outlet_of(self, channel: Channel) -> str | None:
+        """By which replies go out on a channel; None where they are fetched, or nobody sends
+        them."""
+        account: WhatsAppAccount | MessengerAccount | XAccount | None
+        match channel:
+            case Channel.XMPP:
+                return self.xmpp_outlet
+            case Channel.EMAIL:
+                return f"email-{self.email_address}" if self.email_address else None
+            case Channel.WHATSAPP:
+                account = self.accounts.whatsapp
+            case Channel.FACEBOOK:
+                account = self.accounts.messenger
+            case Channel.TWITTER:
+                account = self.accounts.x
+            case _:
+                return None
+        return account.outlet if account else None

@@ -37,14 +37,15 @@ async def own_customer(session: AsyncSession, caller: Principal) -> Customer | N
     """
     if caller.email and not caller.id.startswith("cust_"):
         return await customers.find_by_email(session, caller.email)
-    return await session.get(Customer, customer_id_from_subject(caller.id))
+    return await customers.find_claimed(session, customer_id_from_subject(caller.id))
 
 
 async def require_access(session: AsyncSession, caller: Principal, row: TicketRow) -> None:
     """Other people's tickets do not exist. Raises TicketNotFound."""
     if caller.is_customer:
         own = await own_customer(session, caller)
-        if own is None or own.id != row.ticket.customer_id:
+        # While they are being merged, a ticket may still be in the old name.
+        if own is None or own.id not in (row.customer.id, row.customer.merged_into):
             raise TicketNotFound
 
 
@@ -136,7 +137,7 @@ async def _meet_caller(session: AsyncSession, caller: Principal, body: CreateTic
     if email and email.lower() != (caller.email or (own and own.email) or "").lower():
         raise InsufficientPermissions
     if body.customer.internal_id and (
-        own is None or _known_id(body.customer.internal_id) != own.id
+        own is None or await _whom(session, body.customer.internal_id) != own.id
     ):
         raise InsufficientPermissions
     if body.identities and (
@@ -150,6 +151,12 @@ async def _meet_caller(session: AsyncSession, caller: Principal, body: CreateTic
 
 def _kind_of(caller: Principal) -> AuthorKind:
     return AuthorKind.CUSTOMER if caller.is_customer else AuthorKind.AGENT
+
+
+async def _whom(session: AsyncSession, customer_id: str) -> UUID | None:
+    """Who has this id by now."""
+    customer = await customers.find_claimed(session, _known_id(customer_id))
+    return customer.id if customer else None
 
 
 def _known_id(text: str) -> UUID:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from api.access import Members, Rule, admit, rule_among
-from api.bodies import StrictRequest, check_address
+from api.bodies import MAX_BODY, StrictRequest, check_address
 from api.errors import USUAL, Words, answer, describe_shared
 from domain.errors import Unavailable
 
@@ -28,6 +28,9 @@ class GuardedRoute(APIRoute):
     rule: Rule
     words: ClassVar[Words] = USUAL
     """In which failures are told."""
+    max_body: ClassVar[int] = MAX_BODY
+    """Bytes."""
+    patience: ClassVar[float] = _PATIENCE
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401
         rule = rule_among(options.get("dependencies") or ())
@@ -44,14 +47,15 @@ class GuardedRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        rule, words = self.rule, self.words
+        rule, words, max_body = self.rule, self.words, self.max_body
+        patience = self.patience
 
         async def guarded(request: Request) -> Response:
             try:
                 admit(request.scope, rule)
                 check_address(request.scope)
-                async with asyncio.timeout(_PATIENCE):
-                    return await handle(StrictRequest(request.scope, request.receive))
+                async with asyncio.timeout(patience):
+                    return await handle(StrictRequest(request.scope, request.receive, max_body))
             except TimeoutError:
                 return answer(Unavailable(), words)
             except Exception as error:  # noqa: BLE001  the translator of all failures
@@ -73,6 +77,9 @@ class Routes(APIRouter):
 
     What is raised stays the same. Unknown addresses below the prefix are told in `words` too, once
     the router is among the families of `api.app`. Seed 002's are `api.team_access.PLAIN`.
+
+    `max_body` is for those who have to take more bytes than others, `patience`, in seconds, for
+    those who have to wait for them.
     """
 
     def __init__(
@@ -80,8 +87,11 @@ class Routes(APIRouter):
         *,
         malformed: Literal[400, 422] = 422,
         words: Words | None = None,
+        max_body: int = MAX_BODY,
+        patience: float = _PATIENCE,
         **options: Any,  # noqa: ANN401
     ) -> None:
         self.words = words or Words(malformed)
-        route_class = type("WordedRoute", (GuardedRoute,), {"words": self.words})
+        own = {"words": self.words, "max_body": max_body, "patience": patience}
+        route_class = type("WordedRoute", (GuardedRoute,), own)
         super().__init__(route_class=route_class, **options)

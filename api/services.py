@@ -1,18 +1,21 @@
 """What handlers work with, made once by `create_app`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
-from limits import RateLimitItemPerSecond
+from limits import RateLimitItemPerMinute, RateLimitItemPerSecond
 
 from api.auth import Authenticator
 from api.config import ApiConfig
 from api.limits import RateLimits
 from api.readiness import Probe
+from api.upload_turns import UploadTurns
 from assistant.advice import Adviser
 from assistant.desk import DeskAssistant
+from domain.models import Channel
 from domain.principals import Principal
+from store.blobs import Blobs
 from store.database import Database
 from store.meaning import Meanings
 from workflows.engine import Engine
@@ -32,11 +35,13 @@ class Helpers:
 class Services:
     config: ApiConfig
     database: Database
+    blobs: Blobs
     engine: Engine
     authenticator: Authenticator
     limits: RateLimits
     readiness: Probe
     helpers: Helpers
+    uploads: UploadTurns = field(default_factory=UploadTurns)
 
     async def count_message(self, caller: Principal, on_behalf_of: str | None = None) -> None:
         """Raises TooManyRequests for a customer who writes faster than people do.
@@ -47,6 +52,11 @@ class Services:
         if who is not None:
             limit = RateLimitItemPerSecond(self.config.rate_limit_messages, 10, "messages")
             (await self.limits.count(limit, who)).require()
+
+    async def count_webhook(self, channel: Channel) -> None:
+        """Raises TooManyRequests for a platform that calls more often than is good."""
+        limit = RateLimitItemPerMinute(self.config.rate_limit_webhook, 1, "webhooks")
+        (await self.limits.count(limit, channel)).require()
 
 
 async def _services(request: Request) -> Services:

@@ -37,6 +37,7 @@ class ChatCommands:
             metadata=request.metadata,
             visibility=request.visibility,
             external_id=request.client_id,
+            attachments=request.attachments,
         )
         async with self._services.database.begin() as session:
             acting = await acting_in_chat(session, principal, request.agent_id)

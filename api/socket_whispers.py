@@ -94,5 +94,5 @@ def event_of(whisper: Whisper) -> tuple[str, Answer]:
             return "chat:typing", {**told, "typing": bool(whisper.value), "role": side.value}
         case WhisperKind.READ:
             return "chat:read", {**told, "seq": whisper.value, "role": side.value}
-        case WhisperKind.DELIVERY:
-            raise ValueError("what becomes of a delivery has to be read; see api.delivery_news")
+        case WhisperKind.DELIVERY | WhisperKind.ATTACHMENT:
+            raise ValueError("what has become of it has to be read; see api.delivery_news")

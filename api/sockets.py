@@ -23,6 +23,7 @@ import structlog
 from limits import RateLimitItemPerMinute
 from starlette.types import ASGIApp
 
+from api.attachment_news import AttachmentNews
 from api.delivery_news import DeliveryNews
 from api.presence import Presence
 from api.queue_board import QueueBoard
@@ -91,6 +92,7 @@ class Sockets:
         self._server = SocketServer(self, config.frontend_url, config.sockets_per_address)
         self._streams = Streams(DatabaseSources(database), self._server)
         self._delivery_news = DeliveryNews(database, self._streams)
+        self._attachment_news = AttachmentNews(database, self._streams)
         self._board = QueueBoard(QueueSource(database).read, self._server)
         self.presence = Presence(database, services.engine.nudge_soon)
         self._clients: dict[str, Client] = {}
@@ -251,9 +253,11 @@ class Sockets:
                 if not isinstance(whisper, Whisper):
                     self._team_news.tell(whisper)
                     continue
-                if whisper.kind is WhisperKind.DELIVERY:
+                if whisper.kind in (WhisperKind.DELIVERY, WhisperKind.ATTACHMENT):
                     if self._streams.has_listeners(whisper.thread):
-                        self._tasks.start(self._delivery_news.tell(whisper))
+                        delivered = whisper.kind is WhisperKind.DELIVERY
+                        news = self._delivery_news if delivered else self._attachment_news
+                        self._tasks.start(news.tell(whisper))
                     continue
                 event, payload = event_of(whisper)
                 self._streams.relay(whisper.thread, event, payload, besides=whisper.sid)

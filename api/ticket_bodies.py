@@ -1,10 +1,12 @@
 """What clients send about tickets, as seed 004 writes it."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
+from api.attachment_bodies import Attachments
 from channels.jids import InvalidJid, bare_jid
 from domain.models import AuthorKind, Channel, Priority, TicketStatus, Visibility
 from domain.text import (
@@ -15,11 +17,13 @@ from domain.text import (
     ShortText,
     SubjectText,
     TagText,
-    UrlText,
 )
 from domain.ticket_life import Assign, Command, SetPriority, SetStatus, Snooze, Wake
 
+_BY_ADDRESS = frozenset({Channel.XMPP, Channel.WHATSAPP, Channel.FACEBOOK, Channel.TWITTER})
+"""Channels on which a customer has one address, to which replies go."""
 _FURTHEST = timedelta(days=3 * 366)
+_PHONE = re.compile(r"\+?[0-9][0-9 ().-]{2,30}", re.ASCII)
 
 
 def _empty_is_none(text: str | None) -> str | None:
@@ -49,23 +53,22 @@ def _soon(at: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
+def address_on(channel: Channel, named: str) -> str:
+    """As the channel itself spells it. Raises InvalidJid."""
+    match channel:
+        case Channel.XMPP:
+            return bare_jid(named)
+        case Channel.WHATSAPP if _PHONE.fullmatch(named):
+            return f"+{''.join(filter(str.isdigit, named))}"
+        case _:
+            return named
+
+
 OptionalText = Annotated[ShortText | None, AfterValidator(_empty_is_none)]
 OptionalEmail = Annotated[EmailText | None, AfterValidator(_address)]
 PriorityIn = Annotated[Priority, BeforeValidator(_medium_for_normal)]
 Tags = Annotated[list[TagText], Field(max_length=20), AfterValidator(_once_each)]
 Soon = Annotated[datetime, AfterValidator(_soon)]
-
-
-class Attachment(BaseModel):
-    """A file elsewhere, by reference."""
-
-    url: UrlText
-    name: ShortText = ""
-    content_type: ShortText = ""
-    size: Annotated[int, Field(ge=0, le=2**53)] | None = None
-
-
-Attachments = Annotated[list[Attachment], Field(max_length=20)]
 
 
 class SourceIn(BaseModel):
@@ -92,11 +95,11 @@ class CreateTicket(BaseModel):
     attachments: Attachments = Field(default_factory=list)
 
     @model_validator(mode="after")
-    def _xmpp_knows_people_by_jid(self) -> "CreateTicket":
+    def _platforms_know_people_by_address(self) -> "CreateTicket":
         named = self.customer.channel_identity or self.source.origin_platform_id
-        if self.source.channel is Channel.XMPP and named is not None:
+        if self.source.channel in _BY_ADDRESS and named is not None:
             try:
-                self.customer.channel_identity = bare_jid(named)
+                self.customer.channel_identity = address_on(self.source.channel, named)
             except InvalidJid as error:
                 raise ValueError(f"channel_identity: {error}") from None
         return self
@@ -107,7 +110,8 @@ class CreateTicket(BaseModel):
         if self.source.channel is Channel.XMPP:
             return (self.customer.channel_identity,) if self.customer.channel_identity else ()
         named = (self.customer.channel_identity, self.source.origin_platform_id)
-        return tuple(dict.fromkeys(name for name in named if name is not None))
+        spelled = (address_on(self.source.channel, name) for name in named if name is not None)
+        return tuple(dict.fromkeys(spelled))
 
 
 class AddMessage(BaseModel):

@@ -7,6 +7,7 @@ from fastapi import Depends, Path, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.access import Caller, allow
+from api.attachment_references import resolved
 from api.discretion import for_customers
 from api.errors import describe
 from api.idempotency import Once, json_answer
@@ -38,6 +39,7 @@ from domain.principals import Principal, Role, Scope
 from domain.text import IdText
 from domain.ticket_life import Assign, ChangeTicket, Command
 from store import reading, tickets
+from store.tables import Customer
 from store.threads import Draft
 from store.tickets import NewTicket, TicketRow, Written
 from workflows.engine import NewTicketFacts
@@ -156,7 +158,7 @@ async def add_message(
             author_name=author.name,
             content=body.content,
             visibility=body.visibility,
-            attachments=[each.model_dump(mode="json") for each in body.attachments],
+            attachments=await resolved(session, caller, body.attachments),
             metadata=body.metadata,
             source=once.source,
             external_id=once.key,
@@ -263,8 +265,8 @@ async def _open(
         subject=body.subject,
         priority=body.priority,
         tags=tuple(body.tags),
-        channel_identity=body.customer.channel_identity,
-        outlet=services.config.xmpp_outlet if body.source.channel is Channel.XMPP else None,
+        channel_identity=_address(body, customer),
+        outlet=services.config.outlet_of(body.source.channel),
         origin_platform_id=body.source.origin_platform_id,
         is_bot_handoff=body.source.is_bot_handoff,
     )
@@ -274,11 +276,19 @@ async def _open(
         author_name=customer.name,
         content=body.initial_message,
         metadata=body.metadata,
-        attachments=[each.model_dump(mode="json") for each in body.attachments],
+        attachments=await resolved(session, caller, body.attachments),
         source=once.source,
         external_id=once.key,
     )
     return await tickets.open_ticket(session, new, first, services.config.policy)
+
+
+def _address(body: CreateTicket, customer: Customer) -> str | None:
+    """Where replies go, if anywhere."""
+    named = body.customer
+    if body.source.channel is Channel.EMAIL:
+        return named.channel_identity or named.primary_email or customer.email
+    return named.channel_identity
 
 
 async def _find(

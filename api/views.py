@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from api.attachment_bodies import shown
 from domain.deadlines import Deadlines
 from domain.ids import customer_id_text, message_id_text, ticket_id_text
 from domain.models import (
@@ -134,12 +135,23 @@ class CustomerTicket(BaseModel):
     updated_at: datetime
 
 
+class IdentityView(BaseModel):
+    channel: Channel
+    identity: str
+
+
 class CustomerView(BaseModel):
     customer_id: str
-    status: str
+    status: Literal["active", "merged", "erased"]
     name: str | None
     primary_email: str | None
+    phone: str | None
     created_at: datetime
+    identities: list[IdentityView] | None = Field(
+        description="By what names the channels know them. For staff, like what follows."
+    )
+    merged_into: str | None = Field(description="Who they turned out to be.")
+    erased_at: datetime | None
 
 
 def delivery_view(progress: Progress) -> DeliveryView:
@@ -159,7 +171,7 @@ def timeline_entry(entry: Entry, progress: Progress | None = None) -> TimelineEn
         content=entry.content,
         content_type=entry.content_type,
         visibility=Visibility(entry.visibility),
-        attachments=entry.attachments,
+        attachments=shown(entry.attachments),
         metadata=entry.metadata,
         event=entry.event,
         delivery=delivery_view(progress) if progress else None,

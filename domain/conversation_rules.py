@@ -266,6 +266,8 @@ def _hear_event(
             return _release(decision, _SIGNED_OFF, None, now, policy)
         case EventType.HANDED_OVER:
             return _hand_over(decision, now, policy)
+        case EventType.ERASED:
+            return _close(decision, None, EventType.ERASED)
         case _:
             return decision
 

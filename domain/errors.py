@@ -6,20 +6,31 @@
         AgentNotNamed
         UnknownAgent
         UnknownCustomer
+        UnknownAttachment
         NotAssigned
         NotAccepted
+        UnsafeWebhook
       NotAuthenticated
         TokenMissing
       InsufficientPermissions
+        NotSigned
       NotFound
         TicketNotFound
         CustomerNotFound
         ConversationNotFound
         UserNotFound
         ContactNotFound
+        IdentityNotFound
+        CustomerRequestNotFound
         ArticleNotFound
+        AttachmentNotFound
+        MessageNotFound
+        ChannelNotFound
+        WebhookNotFound
+        WebhookEventNotFound
       Gone                      it was there, and is over for good
         ConversationIsClosed
+        AttachmentIsRefused
       Conflict                  it makes sense, but not now
         IllegalTransition
         TicketIsClosed
@@ -29,12 +40,26 @@
         WrongTeam
         NoAssistant
         ArticleChanged
+        TooManyWebhooks
+        WebhookIsDisabled
+        WebhookEventIsPending
+        CustomerIsBusy
+        CustomerIsMerged
+        CustomerIsErased
+        SameCustomer
+        EmailTaken
+        IdentityTaken
+        NotUndoable
+        ExportNotReady
+        AttachmentNotReady
         IdempotencyKeyReused
       TooManyRequests
       PayloadTooLarge
       Unavailable               a part that the call needs is down; try again
         EngineUnavailable
         DatabaseUnavailable
+        FilesUnavailable
+        NotConfigured           until somebody has set it up
       NewerDatabase
 
 Each edge (HTTP, socket, stanza, workflow) translates them once, into its own words.
@@ -86,6 +111,11 @@ class UnknownCustomer(InvalidRequest):
     sentence = "There is no customer with this internal_id. Leave it empty to make a new one."
 
 
+class UnknownAttachment(InvalidRequest):
+    code = "unknown_attachment"
+    sentence = "There is no such file. Upload it first, to /api/attachments, with this same token."
+
+
 class NotAssigned(InvalidRequest):
     code = "not_assigned"
     sentence = "Only the agent who has accepted this conversation may do this. Accept it first."
@@ -94,6 +124,14 @@ class NotAssigned(InvalidRequest):
 class NotAccepted(InvalidRequest):
     code = "not_accepted"
     sentence = "The conversation waits in the queue: nobody has accepted it."
+
+
+class UnsafeWebhook(InvalidRequest):
+    code = "unsafe_webhook"
+    sentence = (
+        "This url is not called. Give a public https:// address, or have the operator put its host "
+        "into WEBHOOK_ALLOWED_HOSTS."
+    )
 
 
 class NotAuthenticated(HoldfastError):
@@ -108,6 +146,11 @@ class TokenMissing(NotAuthenticated):
 class InsufficientPermissions(HoldfastError):
     code = "forbidden"
     sentence = "Insufficient permissions"
+
+
+class NotSigned(InsufficientPermissions):
+    code = "not_signed"
+    sentence = "The signature is missing, or is not that of this body with our secret."
 
 
 class NotFound(HoldfastError):
@@ -131,12 +174,40 @@ class ArticleNotFound(NotFound):
     sentence = "Article not found"
 
 
+class MessageNotFound(NotFound):
+    sentence = "The ticket has no such reply on its way to the customer."
+
+
+class ChannelNotFound(NotFound):
+    sentence = "There is no such channel. `GET /api/channels` has those that are set up."
+
+
+class AttachmentNotFound(NotFound):
+    sentence = "Attachment not found"
+
+
 class UserNotFound(NotFound):
     sentence = "User not found: a colleague exists from the first call, or by `holdfast agent add`."
 
 
 class ContactNotFound(NotFound):
     sentence = "There is no such contact."
+
+
+class IdentityNotFound(NotFound):
+    sentence = "The customer is not known by this name on this channel."
+
+
+class CustomerRequestNotFound(NotFound):
+    sentence = "Request not found"
+
+
+class WebhookNotFound(NotFound):
+    sentence = "There is no such webhook subscription."
+
+
+class WebhookEventNotFound(NotFound):
+    sentence = "There is no such event. Events are kept for a week after they were delivered."
 
 
 class Gone(HoldfastError):
@@ -146,6 +217,11 @@ class Gone(HoldfastError):
 
 class ConversationIsClosed(Gone):
     sentence = "The conversation is closed. Start a new one to go on; its history stays readable."
+
+
+class AttachmentIsRefused(Gone):
+    code = "refused"
+    sentence = "The file could not be fetched from where it was sent."
 
 
 class Conflict(HoldfastError):
@@ -192,6 +268,69 @@ class ArticleChanged(Conflict):
     sentence = "Somebody has changed the article since you read it. Read it again, then change it."
 
 
+class AttachmentNotReady(Conflict):
+    code = "not_fetched"
+    sentence = "The file is not fetched yet from where it was sent. Try again shortly."
+
+
+class CustomerIsBusy(Conflict):
+    code = "customer_busy"
+    sentence = "The customer is being merged or erased. Wait until that is done."
+
+
+class CustomerIsMerged(Conflict):
+    code = "customer_merged"
+    sentence = "The customer was merged into another. Name that one, see `merged_into`."
+
+
+class CustomerIsErased(Conflict):
+    code = "customer_erased"
+    sentence = "The customer was erased. Nothing is left to be changed."
+
+
+class SameCustomer(Conflict):
+    code = "same_customer"
+    sentence = "These are one customer already."
+
+
+class EmailTaken(Conflict):
+    code = "email_taken"
+    sentence = "Another customer has this e-mail address. Should they be the same, merge them."
+
+
+class IdentityTaken(Conflict):
+    code = "identity_taken"
+    sentence = "Another customer is known by this name. Should they be the same, merge them."
+
+
+class NotUndoable(Conflict):
+    code = "not_undoable"
+    sentence = (
+        "This cannot be undone: only a merge that is done can, within 30 days, and as long as "
+        "neither customer was merged further or erased."
+    )
+
+
+class ExportNotReady(Conflict):
+    code = "export_not_ready"
+    sentence = "There is no file to be had: the export is not done yet, or was too long ago."
+
+
+class TooManyWebhooks(Conflict):
+    code = "too_many_webhooks"
+    sentence = "There are as many webhook subscriptions as there can be. Delete one first."
+
+
+class WebhookIsDisabled(Conflict):
+    code = "webhook_disabled"
+    sentence = "The webhook subscription is disabled. Set active to true first."
+
+
+class WebhookEventIsPending(Conflict):
+    code = "webhook_event_pending"
+    sentence = "The event is on its way already, or will be tried again by itself."
+
+
 class IdempotencyKeyReused(Conflict):
     code = "idempotency_key_reused"
     sentence = "This Idempotency-Key was used with another request. Use a new key."
@@ -232,6 +371,18 @@ class DatabaseUnavailable(Unavailable):
     sentence = (
         "The database does not answer. It is not certain whether this was stored: send it again."
     )
+
+
+class NotConfigured(Unavailable):
+    """`retry_after` is for platforms, which go on trying for hours or days."""
+
+    code = "not_configured"
+    sentence = "This is not set up here."
+    retry_after = 60
+
+
+class FilesUnavailable(Unavailable):
+    sentence = "The place where files are kept does not answer. Try again shortly."
 
 
 class NewerDatabase(HoldfastError):

@@ -43,6 +43,7 @@ HEARD = frozenset(
         EventType.SIGNED_OFF,
         EventType.FROM_CONVERSATION,
         EventType.HANDED_OVER,
+        EventType.ERASED,
     }
 )
 """Events that others than the thread's workflow write, and that it has to look at."""

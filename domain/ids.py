@@ -6,9 +6,15 @@ from uuid import UUID, uuid4, uuid5
 
 from domain.errors import (
     ArticleNotFound,
+    AttachmentNotFound,
     ConversationNotFound,
     CustomerNotFound,
+    CustomerRequestNotFound,
+    MessageNotFound,
+    NotFound,
     TicketNotFound,
+    WebhookEventNotFound,
+    WebhookNotFound,
 )
 
 TicketNumber = NewType("TicketNumber", int)
@@ -36,6 +42,18 @@ def article_id_text(article_id: UUID) -> str:
     return f"art_{article_id.hex}"
 
 
+def attachment_id_text(attachment_id: UUID) -> str:
+    return f"att_{attachment_id.hex}"
+
+
+def webhook_id_text(subscription_id: UUID) -> str:
+    return f"whk_{subscription_id.hex}"
+
+
+def webhook_event_id_text(event_id: UUID) -> str:
+    return f"evt_{event_id.hex}"
+
+
 def parse_ticket_ref(text: str) -> TicketRef:
     """Read any of the three spellings of a ticket's id: `tkt_` + 32 hex, a UUID, a number.
 
@@ -52,18 +70,41 @@ def parse_ticket_ref(text: str) -> TicketRef:
 
 def parse_customer_id(text: str) -> UUID:
     """Read `cust_` + 32 hex. Raises CustomerNotFound for anything else."""
-    found = _uuid(text.removeprefix("cust_")) if text.startswith("cust_") else None
-    if found is None:
-        raise CustomerNotFound
-    return found
+    return _after(text, "cust_", CustomerNotFound)
+
+
+def request_id_text(request_id: UUID) -> str:
+    return f"req_{request_id.hex}"
+
+
+def parse_request_id(text: str) -> UUID:
+    """Read `req_` + 32 hex. Raises CustomerRequestNotFound for anything else."""
+    return _after(text, "req_", CustomerRequestNotFound)
+
+
+def parse_message_id(text: str) -> UUID:
+    """Read `msg_` + 32 hex. Raises MessageNotFound for anything else."""
+    return _after(text, "msg_", MessageNotFound)
 
 
 def parse_article_id(text: str) -> UUID:
     """Read `art_` + 32 hex. Raises ArticleNotFound for anything else."""
-    found = _uuid(text.removeprefix("art_")) if text.startswith("art_") else None
-    if found is None:
-        raise ArticleNotFound
-    return found
+    return _after(text, "art_", ArticleNotFound)
+
+
+def parse_attachment_id(text: str) -> UUID:
+    """Read `att_` + 32 hex. Raises AttachmentNotFound for anything else."""
+    return _after(text, "att_", AttachmentNotFound)
+
+
+def parse_webhook_id(text: str) -> UUID:
+    """Read `whk_` + 32 hex. Raises WebhookNotFound for anything else."""
+    return _after(text, "whk_", WebhookNotFound)
+
+
+def parse_webhook_event_id(text: str) -> UUID:
+    """Read `evt_` + 32 hex. Raises WebhookEventNotFound for anything else."""
+    return _after(text, "evt_", WebhookEventNotFound)
 
 
 def parse_conversation_id(text: str) -> UUID:
@@ -87,6 +128,22 @@ def customer_id_from_subject(subject: str) -> UUID:
         return parse_customer_id(subject)
     except CustomerNotFound:
         return uuid5(_CUSTOMER_NAMES, subject)
+
+
+def customer_id_after(erased_id: UUID) -> UUID:
+    """Who somebody is whose token names a customer that was erased.
+
+    It follows from the old id, so that nothing has to be kept that would lead from one to the
+    other.
+    """
+    return uuid5(_CUSTOMER_NAMES, f"after {erased_id}")
+
+
+def _after(text: str, prefix: str, missing: type[NotFound]) -> UUID:
+    found = _uuid(text.removeprefix(prefix)) if text.startswith(prefix) else None
+    if found is None:
+        raise missing
+    return found
 
 
 def _uuid(text: str) -> UUID | None:

@@ -93,6 +93,14 @@ class EventType(StrEnum):
     """The ticket goes on where a live conversation ended."""
     DELIVERY_FAILED = "delivery_failed"
     """A reply has not reached the customer and will not by itself; `cause` says why."""
+    AUTO_REPLIED = "auto_replied"
+    """A program has answered for the customer: they are away. What it says stands beside it."""
+    REACTED = "reacted"
+    """The customer, to the message `of_seq`; with cause `taken_back`, no longer."""
+    DELIVERY_UNKNOWN = "delivery_unknown"
+    """A reply was sent, and nobody knows whether it was taken."""
+    DELIVERY_DELAYED = "delivery_delayed"
+    """A reply waits; `cause` says why."""
 
     QUEUED = "queued"
     CONNECTED = "connected"
@@ -113,6 +121,9 @@ class EventType(StrEnum):
     """All sockets of one side are gone, `since` when."""
     SIGNED_OFF = "signed_off"
     """The agent has ended the shift."""
+
+    ERASED = "erased"
+    """All that the customer has said and is known by is gone; the thread ends."""
 
 
 class ThreadRef(BaseModel):

@@ -28,8 +28,20 @@ def tell(event: Event) -> str:
             return "Goes on from a live conversation."
         case EventType.DELIVERY_FAILED:
             return f"Message {event.of_seq} did not reach the customer."
+        case EventType.AUTO_REPLIED:
+            return "The customer's mail program has answered by itself."
+        case EventType.DELIVERY_UNKNOWN:
+            return f"It is not known whether message {event.of_seq} reached the customer."
+        case EventType.DELIVERY_DELAYED:
+            return f"Message {event.of_seq} waits to be sent."
+        case EventType.REACTED if event.cause == "taken_back":
+            return f"The customer took back a reaction to message {event.of_seq}."
+        case EventType.REACTED:
+            return f"The customer reacted to message {event.of_seq}."
         case EventType.HANDED_OVER:
             return "The assistant has handed it over to a person."
+        case EventType.ERASED:
+            return "The customer's data was erased."
         case _:
             return _tell_of_conversation(event)
 

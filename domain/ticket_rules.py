@@ -189,6 +189,8 @@ def _obey_one(
 
 
 def _hear_one(decision: Decision, head: Head, now: datetime, policy: DeadlinePolicy) -> Decision:
+    if head.event is not None and head.event.type is EventType.ERASED:
+        return _move(decision, Trigger.SET_CLOSED, None, now, policy)
     if head.author is AuthorKind.CUSTOMER:
         return _move(_wake(decision, by=None), Trigger.CUSTOMER_WROTE, None, now, policy)
     if head.author is AuthorKind.AGENT:

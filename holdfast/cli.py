@@ -19,6 +19,7 @@ from holdfast.errors import SetupError
 from holdfast.lean import without_extras
 from holdfast.sentences import sentence
 from holdfast.settings import SAFE_SECRET_BYTES, Settings, load_settings
+from holdfast.webhook_command import webhook
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -40,6 +41,7 @@ app.add_typer(key, name="key")
 app.add_typer(agent, name="agent")
 app.add_typer(chat, name="chat")
 app.add_typer(kb, name="kb")
+app.add_typer(webhook, name="webhook")
 
 
 def main() -> None:

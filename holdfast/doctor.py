@@ -9,7 +9,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from domain.errors import HoldfastError
-from holdfast import cluster
+from holdfast import channels_look, cluster, files_look, pauses_look
 from holdfast.access import reach_stack, signing_secret
 from holdfast.errors import SetupError
 from holdfast.folder import DataFolder
@@ -43,6 +43,8 @@ async def examine(settings: Settings) -> list[Finding]:
     ]
     if settings.xmpp_jid is not None:
         findings.append(await _look("xmpp", lambda: _xmpp(settings)))
+    channels = channels_look.looks(settings)
+    findings += [await _look(part, look) for part, look in channels.items()]
     try:
         settings = reach_stack(settings)
     except SetupError as error:
@@ -53,6 +55,9 @@ async def examine(settings: Settings) -> list[Finding]:
     ]
     if findings[-1].well:
         findings.append(await _look("assistant", lambda: _assistant(settings)))
+        findings.append(await _look("files", lambda: files_look.look_at(settings)))
+        if channels:
+            findings.append(await _look("channels", lambda: pauses_look.look_at(settings)))
     try:
         client = await cluster.reach()
     except HoldfastError as error:

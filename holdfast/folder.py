@@ -20,6 +20,7 @@ class DataFolder:
         self.postgres = self.path / "postgres"
         self.temporal = self.path / "temporal.db"
         self.stack = self.path / "run" / "stack.json"
+        self.attachments = self.path / "attachments"
         self._lock = self.path / "run" / "lock"
         self._jwt_secret = self.path / "jwt-secret"
         self._admin_key = self.path / "admin-key"

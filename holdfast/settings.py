@@ -21,7 +21,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from channels.jids import InvalidJid, bare_jid, domain_name
 from domain.assistance import ASSISTED, AssistPolicy
@@ -29,6 +29,8 @@ from domain.conversation_life import ConversationPolicy
 from domain.deadlines import DeadlinePolicy
 from domain.models import Priority
 from domain.principals import Role
+from holdfast.addresses import http_address
+from holdfast.channel_settings import ChannelSettings
 from holdfast.durations import Duration
 from holdfast.errors import InvalidSetting
 
@@ -79,13 +81,6 @@ def _web_address(value: str) -> str:
     return value
 
 
-def _http_address(value: str) -> str:
-    parts = urlsplit(value)
-    if not parts.hostname or parts.scheme not in {"http", "https"}:
-        raise ValueError("must be a web address, like http://127.0.0.1:11434/v1")
-    return value.rstrip("/")
-
-
 def _origin(value: str) -> str:
     parts = urlsplit(value)
     if not parts.hostname or parts.scheme not in {"http", "https"} or parts.path.strip("/"):
@@ -122,7 +117,7 @@ RoleOfGroup = Annotated[dict[str, Role], NoDecode, PlainValidator(_roles)]
 PerMinute = Annotated[int, Field(ge=1)]
 
 
-class Settings(BaseSettings):
+class Settings(ChannelSettings):
     """Read from the environment; `load_settings` is the way in.
 
     An empty variable counts as not set. In code, fields go by their own names.
@@ -382,7 +377,7 @@ class Settings(BaseSettings):
         "`openai:gpt-5`, `anthropic:claude-sonnet-5`, `ollama:llama4`. Without one, answers come "
         "from the knowledge base by search.",
     )
-    ai_base_url: Annotated[str, AfterValidator(_http_address)] | None = Field(
+    ai_base_url: Annotated[str, AfterValidator(http_address)] | None = Field(
         None,
         validation_alias="AI_BASE_URL",
         description="Where the model is served, if not at its maker: any server that speaks "

@@ -8,6 +8,7 @@ from enum import Enum
 from pydantic import SecretStr
 
 from domain.assistance import ASSISTED
+from holdfast.channel_settings import ChannelSettings
 from holdfast.durations import format_duration
 from holdfast.settings import Settings, variable
 
@@ -40,9 +41,13 @@ profile in Temporal's configuration file) no server is embedded.
 
 
 def settings_page() -> str:
+    # Those of the base class come first in it.
+    fields = sorted(
+        Settings.model_fields.items(), key=lambda each: each[0] in ChannelSettings.model_fields
+    )
     rows = (
         f"| `{variable(name)}` | {_spelled(field.default)} | {field.description} |\n"
-        for name, field in Settings.model_fields.items()
+        for name, field in fields
     )
     return _HEAD + "".join(rows) + _TAIL
 

@@ -45,7 +45,13 @@ def _account(settings: Settings, jid: str) -> Account | ComponentAccount:
     host = settings.xmpp_host or jid.rpartition("@")[2]
     if settings.xmpp_mode == "component":
         port = settings.xmpp_port or _COMPONENT_PORT
-        return ComponentAccount(bare_jid=jid, secret=settings.xmpp_password, host=host, port=port)
+        return ComponentAccount(
+            bare_jid=jid,
+            secret=settings.xmpp_password,
+            host=host,
+            port=port,
+            ca_file=settings.xmpp_ca_file,
+        )
     return Account(
         bare_jid=jid,
         password=settings.xmpp_password,

@@ -5,7 +5,8 @@ import logging
 from dataclasses import replace
 
 from bridge.account import Account, ComponentAccount
-from bridge.errors import ServerUnreachable
+from bridge.errors import NoAnswer, ServerUnreachable
+from bridge.file_service import find
 from bridge.stream import Stream
 from holdfast.errors import SetupError
 from holdfast.settings import Settings
@@ -28,13 +29,24 @@ async def _log_in(account: Account) -> str:
     # By the bridge's own resource it would throw the bridge out.
     guest = replace(account, resource=f"{account.resource}-doctor")
     async with Stream.open(guest) as stream:
-        features = stream.features
+        features, of_files = stream.features, await _say_of_files(stream)
     if features.degraded:
-        raise SetupError(f"{account.bare_jid} can log in, but is {' '.join(features.sentences())}")
+        lacks = " ".join(features.sentences())
+        raise SetupError(f"{account.bare_jid} can log in, but is {lacks} {of_files}")
     return (
         f"{account.bare_jid} can log in at {account.host}:{account.port}, which has an archive, "
-        "stable ids and stream management"
+        f"stable ids and stream management. {of_files}"
     )
+
+
+async def _say_of_files(stream: Stream) -> str:
+    try:
+        service = await find(stream)
+    except NoAnswer:
+        return "Whether it takes files, it does not say just now."
+    if service is None:
+        return "It takes no files (XEP-0363), so agents have to send links."
+    return f"It takes agents' files of {service.limit}."
 
 
 async def _try_port(component: ComponentAccount) -> str:

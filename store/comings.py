@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.events import Event
@@ -24,7 +24,7 @@ from store import conversations, threads
 from store.allocator import ACTIVE, OF_LATE
 from store.conversations import ConversationRow
 from store.presences import Person
-from store.tables import Conversation
+from store.tables import Conversation, Customer
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +120,12 @@ async def tell(session: AsyncSession, news: Iterable[News]) -> list[ThreadRef]:
 async def _for_customer(
     session: AsyncSession, customer_id: str, event: Event, *, here: bool
 ) -> list[News]:
+    # Their sockets know them by the name that they had before they were merged.
+    whose = select(func.coalesce(Customer.merged_into, Customer.id)).where(
+        Customer.id == UUID(customer_id)
+    )
     query = select(Conversation.id).where(
-        Conversation.customer_id == UUID(customer_id),
+        Conversation.customer_id == whose.scalar_subquery(),
         Conversation.status != ConversationStatus.CLOSED,
         Conversation.customer_present.is_not(here),
     )

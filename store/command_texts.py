@@ -1,6 +1,7 @@
 """What people say along with a command: why they close, what the next agent should know."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
@@ -12,10 +13,14 @@ KEPT_FOR = timedelta(hours=1)
 """A command is judged within seconds, or given up."""
 
 
-async def keep(session: AsyncSession, cause: str, content: str) -> None:
-    """Put down what belongs to the update with the id `cause`, before it is sent."""
+async def keep(
+    session: AsyncSession, cause: str, content: str, thread_id: UUID | None = None
+) -> None:
+    """Put down what belongs to the update with the id `cause`, before it is sent to a thread."""
     await session.execute(
-        insert(CommandText).values(cause=cause, content=content, created_at=func.now())
+        insert(CommandText).values(
+            cause=cause, thread_id=thread_id, content=content, created_at=func.now()
+        )
     )
 
 

@@ -146,6 +146,9 @@ async def find(
 ) -> ConversationRow:
     """With `lock`, nobody else writes to it until the end. Raises ConversationNotFound."""
     row = (await session.execute(_FIND[lock], {"id": conversation_id})).one_or_none()
+    if row is None and lock:
+        # See `tickets.find`.
+        row = (await session.execute(_FIND[lock], {"id": conversation_id})).one_or_none()
     if row is None:
         raise ConversationNotFound
     return ConversationRow(*row)
@@ -165,12 +168,16 @@ async def set_contact_email(session: AsyncSession, conversation_id: UUID, email:
 
 
 async def open_of(session: AsyncSession, customer_id: UUID) -> UUID | None:
-    """The open conversation of a customer: there is one at most."""
+    """The open conversation of a customer: one at most, but for those who were merged while both
+    were talking; then it is the newer one."""
     return await session.scalar(
-        select(Conversation.id).where(
+        select(Conversation.id)
+        .where(
             Conversation.customer_id == customer_id,
             Conversation.status != ConversationStatus.CLOSED,
         )
+        .order_by(Conversation.created_at.desc())
+        .limit(1)
     )
 
 

@@ -43,6 +43,7 @@ class WhisperKind(StrEnum):
     TYPING = "typing"
     READ = "read"
     DELIVERY = "delivery"
+    ATTACHMENT = "attachment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ class Whisper:
     """Something that is told to those who listen to a thread, and kept by nobody.
 
     Somebody has begun (`value` 1) or ceased (0) to type, or has read up to the seq `value`; or
-    the message with that seq has come further on its way out. `sid` is the socket it came from,
-    which needs not be told; `-` for none.
+    the message with that seq has come further on its way out, or a file in it was fetched. `sid`
+    is the socket it came from, which needs not be told; `-` for none.
     """
 
     thread: ThreadRef

@@ -85,6 +85,9 @@ _CARRY = text(
             content_type, event, metadata, attachments, created_at
         FROM messages WHERE thread_id = :from
         RETURNING seq, author, visibility, content, created_at
+    ), files AS (
+        INSERT INTO attachment_uses (attachment_id, thread_id, seq, visibility)
+        SELECT attachment_id, :to, seq, visibility FROM attachment_uses WHERE thread_id = :from
     ), head AS (
         UPDATE threads SET
             last_seq = (SELECT coalesce(max(seq), 0) FROM carried),

@@ -62,6 +62,23 @@ async def entry(session: AsyncSession, thread_id: UUID, seq: int) -> Entry | Non
     return Entry(*row) if row else None
 
 
+async def seq_of(session: AsyncSession, thread_id: UUID, message_id: UUID) -> int | None:
+    query = select(_MESSAGES.seq).where(
+        _MESSAGES.thread_id == thread_id, _MESSAGES.id == message_id
+    )
+    seq: int | None = await session.scalar(query)
+    return seq
+
+
+async def place(session: AsyncSession, source: str, external_id: str) -> tuple[UUID, int] | None:
+    """The thread and seq of what a sender calls so."""
+    query = select(_MESSAGES.thread_id, _MESSAGES.seq).where(
+        _MESSAGES.source == source, _MESSAGES.external_id == external_id
+    )
+    row = (await session.execute(query)).one_or_none()
+    return (row.thread_id, row.seq) if row else None
+
+
 async def newest_entries(
     session: AsyncSession,
     thread_ids: Sequence[UUID],

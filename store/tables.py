@@ -84,6 +84,9 @@ class Customer(Table):
     phone: Mapped[str | None]
     """As the customer said it; nobody has called it."""
     created_at: Mapped[datetime]
+    merged_into: Mapped[UUID | None]
+    """The customer who turned out to be the same person."""
+    erased_at: Mapped[datetime | None]
 
 
 class CustomerIdentity(Table):
@@ -209,6 +212,7 @@ class CommandText(Table):
     __tablename__ = "command_texts"
 
     cause: Mapped[str] = mapped_column(primary_key=True)
+    thread_id: Mapped[UUID | None]
     content: Mapped[str]
     created_at: Mapped[datetime]
 
@@ -251,12 +255,14 @@ class Delivery(Table):
     seq: Mapped[int] = mapped_column(primary_key=True)
     outlet: Mapped[str]
     address: Mapped[str]
-    external_id: Mapped[str | None]
-    """What the other side calls it, in receipts and errors."""
     state: Mapped[str]
     attempts: Mapped[int]
     error: Mapped[str | None]
     first_tried_at: Mapped[datetime | None]
+    """When the piece whose turn it is may have got through for the first time."""
+    pieces: Mapped[int] = mapped_column(default=1)
+    """Known once the first is tried."""
+    pieces_sent: Mapped[int] = mapped_column(default=0)
     changed_at: Mapped[datetime]
     nudge_due_at: Mapped[datetime]
     """When the relay should have its workflow look, if it is still pending by then."""

@@ -22,6 +22,7 @@ before nudging, the row stays behind, and `overdue` returns it to the relay. A n
 data: a lost, doubled or late one costs a look, never an entry.
 """
 
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -32,18 +33,23 @@ from sqlalchemy import Row, bindparam, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.errands import ErrandKind
 from domain.errors import IdempotencyKeyReused, NotFound
 from domain.events import HEARD, Event, Head
 from domain.ids import new_id
-from domain.models import AuthorKind, ThreadKind, ThreadRef, Visibility
+from domain.models import AuthorKind, EventType, ThreadKind, ThreadRef, Visibility
 from domain.names import THREADS_CHANNEL
 from domain.telling import tell
+from store import attachment_uses
 from store.reading import Entry
 from store.tables import Thread
 from store.team_mentions import announce_mentions
 
 NUDGE_GRACE = timedelta(seconds=2)
 """How long a nudge may take before the relay sends one of its own."""
+
+ERASED_SOURCE = "erased"
+"""Of messages that were erased; their `external_id` is what `trace_of` makes of the two."""
 
 HEADS_LIMIT = 200
 """At most so many heads a look: they are kept in the workflow's history."""
@@ -109,24 +115,56 @@ async def lock(session: AsyncSession, thread_id: UUID) -> Locked:
 async def find(session: AsyncSession, draft: Draft) -> Appended | None:
     """The entry that the sender calls by this draft's `external_id`, if it was appended before.
 
-    Raises IdempotencyKeyReused when that entry says something else, or is by somebody else.
+    Of one that was erased nobody can tell any more what it said: it is the same. Raises
+    IdempotencyKeyReused when that entry says something else, or is by somebody else.
     """
     if draft.source is None or draft.external_id is None:
         return None
-    names = {"source": draft.source, "external_id": draft.external_id}
+    names = {
+        "source": draft.source,
+        "external_id": draft.external_id,
+        "trace": trace_of(draft.source, draft.external_id),
+    }
     row = (await session.execute(_FIND, names)).one_or_none()
     if row is None:
         return None
+    if row.source == ERASED_SOURCE:
+        return Appended(row.id, row.thread_id, row.seq, row.created_at, created=False, nudge=False)
     said = (row.content, row.author, row.author_id, row.visibility)
     if said != (draft.content, draft.author, draft.author_id, draft.visibility):
         raise IdempotencyKeyReused
     return Appended(row.id, row.thread_id, row.seq, row.created_at, created=False, nudge=False)
 
 
+async def find_erased(session: AsyncSession, draft: Draft) -> Appended | None:
+    """The same, if that entry was erased since."""
+    if draft.source is None or draft.external_id is None:
+        return None
+    trace = trace_of(draft.source, draft.external_id)
+    row = (await session.execute(_FIND_ERASED, {"trace": trace})).one_or_none()
+    if row is None:
+        return None
+    return Appended(row.id, row.thread_id, row.seq, row.created_at, created=False, nudge=False)
+
+
 async def known(session: AsyncSession, source: str, external_ids: Collection[str]) -> set[str]:
-    """Those of a sender's names that are in the log."""
-    rows = await session.scalars(_KNOWN, {"source": source, "external_ids": list(external_ids)})
-    return set(rows)
+    """Those of a sender's names that are in the log, or were until it was erased."""
+    traces = {trace_of(source, external_id): external_id for external_id in external_ids}
+    names = {"source": source, "external_ids": list(external_ids), "traces": list(traces)}
+    rows = await session.scalars(_KNOWN, names)
+    return {traces.get(name, name) for name in rows}
+
+
+def trace_of(source: str, external_id: str) -> str:
+    """What is left of a message's name when it is erased: names hold addresses."""
+    return hashlib.sha256(f"{source}\n{external_id}".encode()).hexdigest()
+
+
+async def is_new(session: AsyncSession, source: str, external_id: str) -> bool:
+    """Whether nothing in the log is called so. Nobody else writes under the name until the
+    transaction ends."""
+    await session.execute(_LOCK_NAME, {"name": f"{source}/{external_id}"})
+    return not await known(session, source, [external_id])
 
 
 async def append(session: AsyncSession, thread: Locked, draft: Draft) -> Appended:
@@ -170,10 +208,13 @@ async def append(session: AsyncSession, thread: Locked, draft: Draft) -> Appende
             "by_agent": by_agent,
             "by_system": by_system,
             "unheard": unheard,
+            "told": _kinds(draft, seq),
         },
     )
     if created_at is None:
         raise RuntimeError("an INSERT with RETURNING returned nothing")
+    if draft.attachments:
+        await attachment_uses.use(session, thread.id, seq, draft.visibility, draft.attachments)
     if draft.author is AuthorKind.AGENT and draft.visibility is Visibility.PRIVATE:
         await announce_mentions(session, thread.id, seq, draft.author_id, draft.content)
     nudge = thread.asleep and not unheard
@@ -202,19 +243,23 @@ def entry_of(appended: Appended, draft: Draft) -> Entry:
 async def append_event(
     session: AsyncSession, thread: Locked, event: Event, **also: str | None
 ) -> Locked:
-    """Write a system event; returns the thread as it is then.
+    """Write a system event; returns the thread as it is then."""
+    return after_append(thread, await append(session, thread, event_draft(event, **also)))
+
+
+def event_draft(event: Event, **also: str | None) -> Draft:
+    """A system event as an entry.
 
     `also` is told to clients and not to the workflow: names, and what people wrote.
     """
     told = event.model_dump(mode="json", exclude_none=True)
-    draft = Draft(
+    return Draft(
         author=AuthorKind.SYSTEM,
         content=tell(event),
         visibility=event.visibility,
         content_type="event",
         event=told | {name: value for name, value in also.items() if value is not None},
     )
-    return after_append(thread, await append(session, thread, draft))
 
 
 def after_append(thread: Locked, appended: Appended) -> Locked:
@@ -279,6 +324,16 @@ async def open_after(session: AsyncSession, after: UUID | None, limit: int) -> l
     return [ThreadRef(kind=row.kind, id=row.id) for row in await session.execute(query)]
 
 
+def _kinds(draft: Draft, seq: int) -> list[str]:
+    """What subscribers to webhooks call this entry; after a `.`, of this kind of thread."""
+    event = draft.event["type"] if draft.event else None
+    kinds = [".created"] if seq == 1 or event == EventType.FROM_CONVERSATION else []
+    if event is not None:
+        return [*kinds, f".{event}"]
+    noted = draft.visibility is Visibility.PRIVATE
+    return [*kinds, "note.created" if noted else "message.created"]
+
+
 def _head(row: Row[Any]) -> Head:
     heard = row.event is not None and row.event["type"] in HEARD
     return Head(
@@ -302,13 +357,25 @@ _LOCK = text("SELECT id, open, last_seq, handled_seq FROM threads WHERE id = :id
 _LOCK_NAME = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _FIND = text(
     """
-    SELECT id, thread_id, seq, created_at, content, author, author_id, visibility FROM messages
+    SELECT id, thread_id, seq, created_at, content, author, author_id, visibility, source
+    FROM messages
     WHERE source = :source AND external_id = :external_id
+        OR source = :erased AND external_id = :trace
     """
-)
+).bindparams(erased=ERASED_SOURCE)
+_FIND_ERASED = text(
+    """
+    SELECT id, thread_id, seq, created_at FROM messages
+    WHERE source = :erased AND external_id = :trace
+    """
+).bindparams(erased=ERASED_SOURCE)
 _KNOWN = text(
-    "SELECT external_id FROM messages WHERE source = :source AND external_id = ANY(:external_ids)"
-)
+    """
+    SELECT external_id FROM messages
+    WHERE source = :source AND external_id = ANY(:external_ids)
+        OR source = :erased AND external_id = ANY(:traces)
+    """
+).bindparams(erased=ERASED_SOURCE)
 _APPEND = text(
     """
     WITH entry AS (
@@ -334,7 +401,19 @@ _APPEND = text(
             nudge_due_at = CASE WHEN handled_seq = last_seq
                 THEN clock_timestamp() + :grace ELSE nudge_due_at END
         FROM entry WHERE id = :thread_id
-        RETURNING entry.created_at
+        RETURNING entry.created_at, threads.kind
+    ), told AS (
+        INSERT INTO webhook_events (subscription_id, kind, thread_id, seq)
+        SELECT subscription.id, told.kind, :thread_id, :seq
+        FROM head, webhook_subscriptions AS subscription, LATERAL (
+            SELECT CASE WHEN starts_with(each, '.') THEN head.kind || each ELSE each END AS kind
+            FROM unnest(CAST(:told AS text[])) AS each
+        ) AS told
+        WHERE subscription.active AND subscription.events
+            && ARRAY['*', split_part(told.kind, '.', 1) || '.*', told.kind]
+        RETURNING id
+    ), errand AS (
+        INSERT INTO errands (kind, id) SELECT :errand, id FROM told
     )
     SELECT head.created_at, pg_notify(:channel, CAST(:thread_id AS text)) FROM head
     """
@@ -344,6 +423,7 @@ _APPEND = text(
     bindparam("attachments", type_=JSONB),
     grace=NUDGE_GRACE,
     channel=THREADS_CHANNEL,
+    errand=ErrandKind.WEBHOOK,
 )
 _HEADS = text(
     """

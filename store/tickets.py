@@ -98,9 +98,10 @@ async def write(
     policy: DeadlinePolicy,
     *,
     promises: bool = False,
+    outside: bool = False,
 ) -> Written:
     """Write a message into a locked ticket; with `promises`, one after which the customer waits
-    for an answer as before.
+    for an answer as before; with `outside`, one that the customer has already.
 
     A customer who writes into a closed ticket is never turned away: the message goes into the
     ticket that follows it, which is opened if need be. Anybody else gets TicketIsClosed.
@@ -113,13 +114,13 @@ async def write(
         return Written(known.thread_id, known)
     if row.thread.open:
         entry = await threads.append(session, row.locked, draft)
-        sent_out = await _send_out(session, row.ticket, entry, draft)
+        sent_out = not outside and await _send_out(session, row.ticket, entry, draft)
         if entry.created:
             _show_newest(row.thread, entry)
             if not promises:
                 _note_whose_turn(row.ticket, draft)
         return Written(row.ticket.id, entry, goes_out=sent_out)
-    if draft.author is not AuthorKind.CUSTOMER:
+    if draft.author is not AuthorKind.CUSTOMER or row.customer.erased_at is not None:
         raise TicketIsClosed
     follows = Ticket.follow_up_of == row.ticket.id
     follower = await session.scalar(select(Ticket.id).where(follows))
@@ -161,6 +162,10 @@ async def find(session: AsyncSession, ref: TicketRef, *, lock: bool = False) -> 
     """With `lock`, nobody else writes to it until the transaction ends. Raises TicketNotFound."""
     query = _FIND[isinstance(ref, UUID), lock]
     row = (await session.execute(query, {"ref": ref})).one_or_none()
+    if row is None and lock:
+        # One that was given to another customer while its lock was waited for matches nobody; the
+        # next statement sees whose it is.
+        row = (await session.execute(query, {"ref": ref})).one_or_none()
     if row is None:
         raise TicketNotFound
     return TicketRow(*row)

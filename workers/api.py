@@ -15,6 +15,7 @@ from assistant.embeddings import QuestionMeanings
 from holdfast.settings import Settings
 from store.postgres_feed import PostgresFeed
 from workers import logs
+from workers.attachments import place_of_files
 from workers.databases import open_database
 from workers.garbage import leave_the_start_alone
 from workers.models import adviser_of, desk_assistant_of, embedder_of
@@ -59,6 +60,12 @@ def api_config(settings: Settings) -> ApiConfig:
         sockets_per_address=settings.sockets_per_address,
         assistance=settings.assist_policy(),
         xmpp_outlet=settings.xmpp_outlet,
+        accounts=settings.channel_accounts(),
+        email_address=settings.email_address,
+        email_webhook_secret=settings.email_webhook_secret,
+        rate_limit_webhook=settings.rate_limit_webhook,
+        attachments=place_of_files(settings),
+        webhook_allowed_hosts=settings.webhook_allowed_hosts,
         redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
     )
 

@@ -5,6 +5,7 @@ import logging
 
 import structlog
 
+from activities.files import StoredFiles
 from bridge.archive_reader import ArchiveReader
 from bridge.bridge import Bridge
 from bridge.errors import StreamConflict
@@ -19,6 +20,7 @@ from holdfast.xmpp import Xmpp
 from store.database import Database
 from store.postgres_feed import PostgresFeed
 from workers import logs
+from workers.attachments import open_blobs
 from workers.databases import open_database
 from workers.deliveries import make_delivery_worker
 from workers.garbage import leave_the_start_alone
@@ -92,7 +94,8 @@ class _Shift:
         self._settings = settings
         self._database = database
         feed = PostgresFeed(database)
-        self._outlet = XmppOutlet(xmpp.outlet)
+        files = StoredFiles(database, open_blobs(settings))
+        self._outlet = XmppOutlet(xmpp.outlet, files, xmpp.account.ca_file)
         self._news = News(database, feed, xmpp.outlet, xmpp.policy)
         inbound = Inbound(database, engine, xmpp.outlet, xmpp.policy, settings.deadline_policy())
         listener = Listener(inbound, self._news)

@@ -6,7 +6,15 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import exc
 
-from store import command_texts, heartbeats, idempotency, ticket_lists, xmpp
+from store import (
+    command_texts,
+    heartbeats,
+    idempotency,
+    ticket_lists,
+    webhook_events,
+    webhooks,
+    xmpp,
+)
 from store.database import Database
 
 log = structlog.get_logger(__name__)
@@ -19,7 +27,13 @@ _SENT_AGAIN = timedelta(days=7)
 async def keep_house(database: Database) -> None:
     """Until cancelled: fold the tallies, and forget answers that nobody will ask for again."""
     while True:
-        for chore in (_fold_tallies, _forget_answers, _forget_texts, _forget_people):
+        for chore in (
+            _fold_tallies,
+            _forget_answers,
+            _forget_texts,
+            _forget_people,
+            _forget_webhooks,
+        ):
             try:
                 await chore(database)
             except exc.SQLAlchemyError as error:
@@ -49,6 +63,16 @@ async def _forget_people(database: Database) -> None:
     async with database.begin() as session:
         await xmpp.forget_presences(session)
         await xmpp.forget_origins(session, _SENT_AGAIN)
+
+
+async def _forget_webhooks(database: Database) -> None:
+    """What subscribers were told a week ago, and those who were deleted."""
+    more = True
+    while more:
+        async with database.begin() as session:
+            more = await webhook_events.forget_old(session)
+    async with database.begin() as session:
+        await webhooks.forget_deleted(session)
 
 
 async def show_life(database: Database) -> None:

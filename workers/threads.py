@@ -35,12 +35,14 @@ from workers.embedding import embed_forever
 from workers.garbage import leave_the_start_alone
 from workers.housekeeping import keep_house, show_life
 from workers.models import assistant_of, embedder_of
+from workers.outside import Outside
 from workers.relay import Relay
 from workers.signals import ended
 from workers.temporal import reach_temporal, work_until
 from workflows import ticket
 from workflows.conversation import ConversationWorkflow
 from workflows.engine import Engine
+from workflows.errand import ErrandWorkflow
 from workflows.ticket import TicketWorkflow
 
 log = structlog.get_logger(__name__)
@@ -95,7 +97,7 @@ def make_worker(
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[TicketWorkflow, ConversationWorkflow],
+        workflows=[TicketWorkflow, ConversationWorkflow, ErrandWorkflow],
         activities=[
             tickets.load_ticket,
             tickets.advance_ticket,
@@ -130,7 +132,8 @@ async def run(settings: Settings) -> None:
     model, embedder = assistant_of(settings), embedder_of(settings)
     database = open_database(settings)
     try:
-        async with working(database, Policies.of(settings), model, embedder):
+        outside = Outside(settings, database)
+        async with working(database, Policies.of(settings), outside, model, embedder):
             log.info("worker_ready")
             await ended()
     finally:
@@ -142,6 +145,7 @@ async def run(settings: Settings) -> None:
 async def working(
     database: Database,
     policies: Policies,
+    outside: Outside,
     model: Assistant | None = None,
     embedder: Embedder | None = None,
 ) -> AsyncIterator[None]:
@@ -157,7 +161,10 @@ async def working(
         group.create_task(work_until(stop, engine, lambda: make_worker(client, database, policies)))
         answers = AnswerActivities(database, policies.assistance, policies.tickets, model, embedder)
         group.create_task(work_until(stop, engine, lambda: make_answer_worker(client, answers)))
+        group.create_task(outside.work(client, engine, stop))
         chores = [
+            group.create_task(outside.keep_files()),
+            group.create_task(outside.read_mail(engine)),
             group.create_task(Relay(database, engine).run()),
             group.create_task(keep_attendance(database, engine)),
             *(

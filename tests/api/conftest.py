@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import cast
 from uuid import UUID
 
@@ -120,7 +121,7 @@ def engine(config: ApiConfig, database: Database) -> JudgingEngine:
 
 
 @pytest.fixture
-def config() -> ApiConfig:
+def config(tmp_path: Path) -> ApiConfig:
     return ApiConfig(
         version="1.2.3",
         jwt_secret=SecretStr(SECRET),
@@ -136,6 +137,7 @@ def config() -> ApiConfig:
             idle_timeout=timedelta(minutes=30),
         ),
         frontend_url="https://desk.example/",
+        attachments=str(tmp_path / "attachments"),
         rate_limit_caller=100_000,
     )
 

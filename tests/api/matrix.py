@@ -28,7 +28,11 @@ class Endpoint:
         ids = {
             "ticket_id": f"tkt_{UNUSED_ID}",
             "customer_id": f"cust_{UNUSED_ID}",
+            "request_id": f"req_{UNUSED_ID}",
+            "attachment_id": f"att_{UNUSED_ID}",
             "article_id": f"art_{UNUSED_ID}",
+            "subscription_id": f"whk_{UNUSED_ID}",
+            "event_id": f"evt_{UNUSED_ID}",
             "conversation_id": str(UUID(UNUSED_ID)),
             "jid": "nobody@example.com",
         }

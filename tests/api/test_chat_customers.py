@@ -360,6 +360,7 @@ class TestMessages:
                 "role": "CUSTOMER", "id": visitor.session["visitorId"], "displayName": "Jane Doe",
             },
             "content": "Hello!",
+            "attachments": [],
             "metadata": {"source": "web"},
             "visibility": "public",
         }  # fmt: skip

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -16,6 +16,7 @@ from store import agents
 from store.database import Database
 from tests.api.matrix import UNUSED_ID, operations
 from tests.api.people import as_, visitor
+from tests.api.platforms import SET_UP
 from tests.api.schemas import SAMPLE_TEXT, places, replaced, sample
 
 SQL = "'; DROP TABLE tickets; SELECT pg_sleep(9) --"
@@ -75,9 +76,9 @@ CUSTOMERS_DOOR = "/api/customer/conversations/"
 
 @pytest.fixture
 def config(config: ApiConfig) -> ApiConfig:
-    """Without limits, so that requests get past the 429."""
+    """Without limits, so that requests get past the 429; with platforms, to get past the 503."""
     unlimited = {"rate_limit_visitors": 1_000_000, "rate_limit_messages": 1_000_000}
-    return config.model_copy(update=unlimited)
+    return config.model_copy(update=unlimited | SET_UP)
 
 
 @pytest.fixture
@@ -103,7 +104,24 @@ async def ids(client: httpx.AsyncClient, database: Database) -> dict[str, str]:
         "/api/kb/articles", headers=as_(Role.ADMIN), json={"title": "Returns", "body": "Free."}
     )
     assert article.status_code == 201
+    subscription = await client.post(
+        "/api/subscriptions",
+        headers=as_(Role.ADMIN),
+        json={"url": "https://hooks.example/", "events": ["note.created"]},
+    )
+    assert subscription.status_code == 201
+    subscription_id = subscription.json()["id"]
+    event = await client.post(f"/api/subscriptions/{subscription_id}/test", headers=as_(Role.ADMIN))
+    assert event.status_code == 202
+    file = await client.post(
+        "/api/attachments", headers=as_(Role.ADMIN), files={"file": ("a.txt", b"Hello")}
+    )
+    assert file.status_code == 201
     body = ticket.json()
+    export = await client.post(
+        f"/api/customers/{body['customer']['internal_id']}/export", headers=as_(Role.ADMIN)
+    )
+    assert export.status_code == 202
     visitors, desks = [
         (await client.post("/api/customer/sessions", headers=headers, json={})).json()
         for headers in (visitor(VISITOR_ID), visitor(uuid4()))
@@ -111,7 +129,15 @@ async def ids(client: httpx.AsyncClient, database: Database) -> dict[str, str]:
     return {
         "ticket_id": body["ticket_id"],
         "customer_id": body["customer"]["internal_id"],
+        "request_id": export.json()["request_id"],
+        "channel": "xmpp",
+        "identity": SAMPLE_TEXT,
         "article_id": article.json()["id"],
+        "subscription_id": subscription_id,
+        "event_id": event.json()["id"],
+        "attachment_id": file.json()["id"],
+        "message_id": f"msg_{UUID(int=0).hex}",
+        "name": SAMPLE_TEXT,
         "agent_id": SAMPLE_TEXT,
         "user_id": SAMPLE_TEXT,
         "contact_id": SAMPLE_TEXT,
@@ -183,9 +209,11 @@ async def test_addresses(app: FastAPI, attack: Attack, ids: dict[str, str]) -> N
 async def test_bodies(app: FastAPI, attack: Attack, ids: dict[str, str]) -> None:
     document = app.openapi()
     for method, path, operation in operations(app):
-        if "requestBody" not in operation:
+        content = operation.get("requestBody", {}).get("content", {})
+        if "application/json" not in content:
+            # Files: tests/api/test_attachments.py.
             continue
-        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        schema = content["application/json"]["schema"]
         good = sample(document, schema)
         for place in places(good):
             for value in (*TEXTS, *VALUES, deep(190)):

@@ -17,10 +17,11 @@ from schemathesis.specs.openapi import checks
 from api.config import ApiConfig
 from domain.principals import Role
 from tests.api.people import as_, visitor
+from tests.api.platforms import SET_UP
 from tests.api.serving import served
 
-EXAMPLES = 20
-"""For each of some 150 operations; all of it together takes about a minute."""
+EXAMPLES = 12
+"""For each of some 190 operations; all of it together takes about two minutes."""
 
 VISITOR_ID = uuid4()
 Operation = schemathesis.APIOperation[Any, Any, Any, Any]
@@ -33,6 +34,12 @@ PROMISES = [
     checks.response_schema_conformance,
     checks.ignored_auth,
 ]
+
+
+@pytest.fixture
+def config(config: ApiConfig) -> ApiConfig:
+    """With platforms, so that their webhooks are there."""
+    return config.model_copy(update=SET_UP)
 
 
 @pytest.fixture

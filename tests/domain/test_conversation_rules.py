@@ -287,6 +287,12 @@ class TestHearWords:
         heads = (said(AuthorKind.CUSTOMER), customer_came(), agent_left())
         assert hear(chat(CLOSED), *heads) == Decision(chat(CLOSED))
 
+    @pytest.mark.parametrize("status", [QUEUED, ASSIGNED, CONNECTED])
+    def test_ends_when_its_customer_is_erased(self, status: ConversationStatus) -> None:
+        after = hear(chat(status), said(AuthorKind.CUSTOMER), told(EventType.ERASED))
+        assert (after.state.status, after.state.as_ticket) == (CLOSED, False)
+        assert after.events[-1].cause == "erased"
+
     def test_nothing_is_heard_after_the_end(self) -> None:
         closed = obey(chat(ASSIGNED), Close()).state
         assert hear(closed, customer_left()) == Decision(closed)

@@ -8,7 +8,7 @@ import pytest
 from domain import ticket_rules as rules
 from domain.deadlines import DeadlineKind, DeadlinePolicy, first_deadlines
 from domain.errors import Conflict, IllegalTransition, TicketIsClosed
-from domain.events import Head
+from domain.events import Event, Head
 from domain.life import one_line
 from domain.models import AuthorKind, Channel, EventType, Priority, TicketStatus, Visibility
 from domain.ticket_life import (
@@ -186,6 +186,14 @@ class TestHear:
         after = hear(ticket(), *burst)
         assert after.state.status is OPEN
         assert [event.after for event in after.events] == ["pending_customer", "open"]
+
+    @pytest.mark.parametrize("status", [NEW, OPEN, PENDING, RESOLVED])
+    def test_ends_when_its_customer_is_erased(self, status: TicketStatus) -> None:
+        erased = Event(type=EventType.ERASED, visibility=Visibility.PUBLIC)
+        head = said(AuthorKind.SYSTEM).model_copy(update={"event": erased})
+        after = hear(ticket(status, snoozed_until=NOW + HOUR), head).state
+        assert (after.status, after.snoozed_until) == (CLOSED, None)
+        assert rules.alarms(after) == []
 
     def test_closed_ticket_hears_nothing(self) -> None:
         assert hear(ticket(CLOSED), said(AuthorKind.CUSTOMER)) == Decision(ticket(CLOSED))

@@ -7,10 +7,17 @@ import pytest
 from tests.e2e.chatting import SETTINGS
 from tests.e2e.stack import Stack
 
+SECRETS = {
+    "META_APP_SECRET": "app_secret",
+    "META_VERIFY_TOKEN": "TOKEN",
+    "X_CONSUMER_SECRET": "consumer_secret",
+}
+"""Of platforms: messages are taken from them, and none goes out."""
+
 
 @pytest.fixture(scope="session")
 def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("stack"))
+    stack = Stack(tmp_path_factory.mktemp("stack"), **SECRETS)
     try:
         stack.up()
         yield stack

@@ -1,9 +1,10 @@
-"""Seed 004 from its first line on: what the document shows is what a client sees.
+"""Seed 004 from its first line on: what the document shows is what a client sees."""
 
-Its webhooks are tested with their platforms.
-"""
-
-from collections.abc import AsyncIterator
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any
 
@@ -11,10 +12,12 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from tests.e2e.conftest import SECRETS
 from tests.e2e.load import new_ticket, open_ticket
 from tests.e2e.stack import Stack
 
 Json = dict[str, Any]
+Sign = Callable[[bytes], dict[str, str]]
 
 AGENT = "agent-uuid"
 CREATE: Json = {
@@ -194,6 +197,84 @@ class TestTickets:
         assert page["total_count"] >= len(page["tickets"])
 
 
+class TestWebhooks:
+    """Each with the signature of which the seed says that it should be verified."""
+
+    async def tell(self, stack: Stack, path: str, body: Json, headers: Sign) -> None:
+        raw = json.dumps(body).encode()
+        async with httpx.AsyncClient(base_url=stack.url) as platform:
+            refused = await platform.post(f"/api/webhooks/{path}", content=raw)
+            assert said(refused, 403)["detail"]
+            for _ in range(2):
+                answer = await platform.post(
+                    f"/api/webhooks/{path}", content=raw, headers=headers(raw)
+                )
+                assert said(answer) == {"status": "ok"}
+
+    async def ticket_with(self, back_end: httpx.AsyncClient, channel: str, words: str) -> Json:
+        """The ticket into which a platform's message went: a customer may have an open one."""
+        found = said(await back_end.get("/api/tickets/", params={"q": words}))["tickets"]
+        (ticket,) = [each for each in found if each["source"]["channel"] == channel]
+        whole: Json = said(await back_end.get(f"/api/tickets/{ticket['ticket_id']}"))
+        assert contents(whole).count(words) == 1
+        return whole
+
+    async def test_facebook_messenger(self, stack: Stack, back_end: httpx.AsyncClient) -> None:
+        message = {"mid": "msg_id", "text": "I need help with my order"}
+        event = {"sender": {"id": "1234567890"}, "message": message}
+        body = {"object": "page", "entry": [{"messaging": [event]}]}
+        await self.tell(stack, "facebook", body, by_meta)
+        ticket = await self.ticket_with(back_end, "facebook", message["text"])
+        assert ticket["customer"]["channel_identity"] == "1234567890"
+
+    async def test_facebook_verification(self, stack: Stack) -> None:
+        asked = "hub.mode=subscribe&hub.verify_token=TOKEN&hub.challenge=12345"
+        async with httpx.AsyncClient(base_url=stack.url) as platform:
+            answer = await platform.get(f"/api/webhooks/facebook?{asked}")
+            assert (answer.status_code, answer.text) == (200, "12345")
+            wrong = asked.replace("TOKEN", "token")
+            said(await platform.get(f"/api/webhooks/facebook?{wrong}"), 403)
+
+    async def test_whatsapp(self, stack: Stack, back_end: httpx.AsyncClient) -> None:
+        words = "Hello, I have a question"
+        message = {"from": "+15550100", "id": "wamid.xyz", "text": {"body": words}}
+        body = {"entry": [{"changes": [{"value": {"messages": [message]}}]}]}
+        await self.tell(stack, "whatsapp", body, by_meta)
+        ticket = await self.ticket_with(back_end, "whatsapp", words)
+        assert ticket["customer"]["channel_identity"] == "+15550100"
+
+    async def test_twitter(self, stack: Stack, back_end: httpx.AsyncClient) -> None:
+        words = "Help with my account"
+        created = {"sender_id": "123456", "message_data": {"text": words}}
+        body = {"direct_message_events": [{"id": "dm_id", "message_create": created}]}
+        await self.tell(stack, "twitter", body, by_x)
+        ticket = await self.ticket_with(back_end, "twitter", words)
+        assert ticket["customer"]["channel_identity"] == "123456"
+
+    async def test_chatbot_handoff(self, stack: Stack, back_end: httpx.AsyncClient) -> None:
+        made = stack.house.run("key", "create", "--name", "chatbot", "--scope", "handoff")
+        body = {
+            "session_id": "chat_session_xyz",
+            "customer_email": "user@example.com",
+            "customer_name": "Jane Smith",
+            "subject": "Account locked",
+            "initial_message": "I've tried resetting my password 3 times but my account is still "
+            "locked",
+            "priority": "high",
+            "tags": ["account_access"],
+        }
+        async with stack.client(made.stdout.strip()) as chatbot:
+            told = said(await chatbot.post("/api/webhooks/chatbot", json=body))
+        assert told == {
+            "success": True,
+            "ticket_id": told["ticket_id"],
+            "message": f"Ticket #{told['ticket_id']} created. An agent will respond shortly.",
+        }
+        ticket = said(await back_end.get(f"/api/tickets/{told['ticket_id']}"))
+        assert ticket["source"]["is_bot_handoff"] is True
+        assert contents(ticket) == [body["initial_message"]]
+
+
 class TestCustomers:
     async def test_get_customer_tickets(self, back_end: httpx.AsyncClient, ticket: Json) -> None:
         customer_id = ticket["customer"]["internal_id"]
@@ -278,6 +359,17 @@ async def test_known_customer_is_met_again_by_channel_or_email(
         body = new_ticket(source={"channel": "whatsapp"}, customer=customer)
         again = said(await back_end.post("/api/tickets/create", json=body), 201)
         assert again["customer"]["internal_id"] == ticket["customer"]["internal_id"]
+
+
+def by_meta(body: bytes) -> dict[str, str]:
+    mac = hmac.new(SECRETS["META_APP_SECRET"].encode(), body, hashlib.sha256)
+    return {"X-Hub-Signature-256": f"sha256={mac.hexdigest()}"}
+
+
+def by_x(body: bytes) -> dict[str, str]:
+    mac = hmac.new(SECRETS["X_CONSUMER_SECRET"].encode(), body, hashlib.sha256)
+    signature = base64.b64encode(mac.digest()).decode()
+    return {"x-twitter-webhooks-signature": f"sha256={signature}"}
 
 
 def said(answer: httpx.Response, status: int = 200) -> Any:  # noqa: ANN401  JSON

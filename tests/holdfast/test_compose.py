@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 import yaml
 
+from holdfast.channel_settings import ChannelSettings
 from holdfast.settings import Settings, variable
 
 ROOT = Path(__file__).parents[2]
 OURS = {variable(name) for name in Settings.model_fields}
 TEMPORALS = {"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"}
+S3S = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_ENDPOINT_URL"}
 OF_IMAGE = {
     "postgres": {"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"},
     "temporalio/auto-setup": {
@@ -20,10 +22,11 @@ OF_IMAGE = {
     },
     "temporalio/ui": {"TEMPORAL_ADDRESS", "TEMPORAL_DISABLE_WRITE_ACTIONS"},
     "redis": set(),
-    "holdfast": OURS | TEMPORALS,
+    "holdfast": OURS | TEMPORALS | S3S,
 }
 """The variables that each image reads."""
 XMPPS = {each for each in OURS if each.startswith("XMPP_")} - {"XMPP_CA_FILE", "XMPP_RESOURCE"}
+CHANNELS = {variable(name) for name in ChannelSettings.model_fields} - {"RATE_LIMIT_WEBHOOK"}
 ASSISTANTS = {each for each in OURS if each.startswith(("AI_", "ASSIST_"))}
 """A file has to be mounted too, and the resource is nobody's choice here."""
 
@@ -40,7 +43,7 @@ def test_every_variable_is_a_real_setting(name: str) -> None:
 
 def test_asks_for_the_secret_and_has_no_other_unknowns() -> None:
     asked = re.findall(r"\$\{(\w+)(:?[-?])", TEXT)
-    optional = {"POSTGRES_PASSWORD"} | XMPPS | ASSISTANTS
+    optional = {"POSTGRES_PASSWORD"} | XMPPS | ASSISTANTS | CHANNELS | S3S
     assert set(asked) == {("JWT_SECRET", ":?"), *((name, ":-") for name in optional)}
 
 
@@ -48,7 +51,7 @@ def test_asks_for_the_secret_and_has_no_other_unknowns() -> None:
 def test_what_is_set_in_dotenv_is_set_for_all(name: str) -> None:
     told = SERVICES[name]["environment"]
     assert {each for each in told if each.startswith("XMPP_")} == XMPPS
-    assert told.keys() >= ASSISTANTS
+    assert told.keys() >= ASSISTANTS | CHANNELS | S3S
 
 
 def test_everything_that_answers_has_a_health_check() -> None:

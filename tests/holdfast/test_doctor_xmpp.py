@@ -55,6 +55,18 @@ async def test_says_that_all_is_well(support: Account, tmp_path: Path) -> None:
     [line] = await lines(tmp_path, **settings_of(support))
     assert line.startswith("ok ")
     assert "support@localhost can log in" in line
+    assert "It takes agents' files of at most 1 MB." in line
+
+
+async def test_says_that_the_server_takes_no_files(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    """Which is no failure."""
+    folder = tmp_path_factory.mktemp("no-files")
+    async with Prosody(folder, without=("http_file_share",)) as server:
+        [line] = await lines(tmp_path, **settings_of(await server.register("support")))
+    assert line.startswith("ok ")
+    assert "takes no files (XEP-0363)" in line
 
 
 async def test_leaves_the_bridge_connected(support: Account, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ class TestCommandsBesideIt:
         parts = [line.split()[1] for line in found.stdout.splitlines()]
         assert parts == [
             *("python", "settings", "stack", "secret", "database"),
-            *("assistant", "temporal", "worker", "api"),
+            *("assistant", "files", "temporal", "worker", "api"),
         ]
 
     def test_second_up_on_the_same_data_is_refused(self, up: Up) -> None:

@@ -86,6 +86,36 @@ async def test_tickets_that_waited_for_an_answer_before_0003_wait_after_it(empty
     assert waiting == {"asked", "noted", "asked again"}
 
 
+async def test_what_is_under_way_before_0008_goes_on_after_it(empty: str) -> None:
+    _upgrade_to(empty, "0007")
+    async with await AsyncConnection.connect(empty) as connection:
+        await connection.execute(
+            "INSERT INTO customers (id, name, created_at) VALUES (gen_random_uuid(), 'Jo', now())"
+        )
+        await connection.execute(_OLD_REPLIES)
+        await connection.execute(_OLD_CONVERSATION)
+        await connection.execute("INSERT INTO command_texts VALUES ('cause', 'Goodbye', now())")
+    migrate.upgrade(empty)
+    async with await AsyncConnection.connect(empty) as connection:
+        found = await connection.execute(
+            "SELECT delivery.state, pieces, pieces_sent, piece.external_id, piece.state"
+            " FROM deliveries AS delivery LEFT JOIN delivery_pieces AS piece USING (thread_id, seq)"
+            " ORDER BY seq"
+        )
+        assert await found.fetchall() == [
+            ("pending", 1, 0, None, None),
+            ("pending", 1, 0, "stanza-2", "pending"),
+            ("sent", 1, 1, "stanza-3", "sent"),
+            ("failed", 1, 1, "stanza-4", "failed"),
+            ("unknown", 1, 1, None, "unknown"),
+        ]
+        found = await connection.execute(
+            "SELECT name, merged_into, erased_at, status, content, thread_id"
+            " FROM customers, conversations, command_texts"
+        )
+        assert await found.fetchall() == [("Jo", None, None, "QUEUED", "Goodbye", None)]
+
+
 def test_no_server_is_unavailable() -> None:
     with pytest.raises(DatabaseUnavailable):
         migrate.status("postgresql://postgres@127.0.0.1:1/nothing")
@@ -120,4 +150,36 @@ INSERT INTO messages (
 SELECT thread.id, seq, gen_random_uuid(), split_part(entry, '/', 1),
     coalesce(nullif(split_part(entry, '/', 2), ''), 'public'), 'text', 'text', '{}', '[]', now()
 FROM thread, unnest(%(log)s::text[]) WITH ORDINALITY AS log (entry, seq)
+"""
+_OLD_REPLIES = """
+WITH thread AS (
+    INSERT INTO threads (id, kind, nudge_due_at, last_message_at, updated_at, revision)
+    VALUES (gen_random_uuid(), 'ticket', now(), now(), now(), 0) RETURNING id
+), replies (seq, state, attempts, external_id) AS (VALUES
+    (1, 'pending', 0, NULL),
+    (2, 'pending', 1, 'stanza-2'),
+    (3, 'sent', 1, 'stanza-3'),
+    (4, 'failed', 1, 'stanza-4'),
+    (5, 'unknown', 1, NULL)
+), message AS (
+    INSERT INTO messages (
+        thread_id, seq, id, author, visibility, content, content_type, metadata, attachments,
+        created_at
+    )
+    SELECT thread.id, seq, gen_random_uuid(), 'agent', 'public', 'text', 'text', '{}', '[]', now()
+    FROM thread, replies
+)
+INSERT INTO deliveries (
+    thread_id, seq, outlet, address, external_id, state, attempts, changed_at, nudge_due_at
+)
+SELECT thread.id, seq, 'xmpp-desk@a', 'jo@b', external_id, state, attempts, now(), now()
+FROM thread, replies
+"""
+_OLD_CONVERSATION = """
+WITH thread AS (
+    INSERT INTO threads (id, kind, nudge_due_at, last_message_at, updated_at, revision)
+    VALUES (gen_random_uuid(), 'conversation', now(), now(), now(), 0) RETURNING id
+)
+INSERT INTO conversations (id, customer_id, tags, metadata, status, queued_at, state, created_at)
+SELECT thread.id, customers.id, '{}', '{}', 'QUEUED', now(), '{}', now() FROM thread, customers
 """

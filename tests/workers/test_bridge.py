@@ -2,9 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
@@ -12,9 +15,14 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from bridge.account import Account
 from bridge.stream import Stream
-from domain.models import AuthorKind
+from domain.files import reference
+from domain.ids import attachment_id_text
+from domain.models import AuthorKind, ThreadKind, ThreadRef
 from holdfast.embedded.temporal import EmbeddedTemporal
+from store import attachments, tickets
+from store.blobs import Blobs, new_key
 from store.database import Database
+from store.threads import Draft
 from tests.bridge import working
 from tests.bridge.prosody import INSTALLED, Prosody
 from tests.bridge.waiting import until
@@ -71,8 +79,19 @@ class Bridges:
 def bridges(
     tmp_path: Path, support: Account, database_url: str, temporal_server: EmbeddedTemporal
 ) -> Bridges:
-    address = temporal_server.address
-    return Bridges(tmp_path, support, DATABASE_URL=database_url, TEMPORAL_ADDRESS=address)
+    return Bridges(
+        tmp_path,
+        support,
+        DATABASE_URL=database_url,
+        TEMPORAL_ADDRESS=temporal_server.address,
+        ATTACHMENTS_URL=str(tmp_path / "attachments"),
+    )
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Blobs:
+    """Where the processes look for files."""
+    return Blobs.open(tmp_path / "attachments")
 
 
 @pytest.fixture
@@ -81,6 +100,26 @@ async def desk(temporal_server: EmbeddedTemporal, database: Database) -> AsyncIt
     client = await Client.connect(temporal_server.address, data_converter=pydantic_data_converter)
     async with make_worker(client, database, Policies(POLICY, CHAT)):
         yield Desk(database, Engine(client), POLICY)
+
+
+async def keep(database: Database, blobs: Blobs, content: bytes) -> dict[str, Any]:
+    """As it stands in a message's `attachments`."""
+    async with database.begin() as session:
+        file = await attachments.keep(
+            session,
+            key=new_key(),
+            name="ü.png",
+            content_type="image/png",
+            size=len(content),
+            sha256=sha256(content).digest(),
+            uploaded_by=None,
+        )
+    await blobs.put(file.key, _at_once(content))
+    return reference(attachment_id_text(file.id), file.name, file.content_type, file.size)
+
+
+async def _at_once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 async def only_ticket(log: working.Desk) -> UUID:
@@ -128,6 +167,26 @@ async def test_reply_of_the_meantime_goes_out_once(
                     first.kill()
             await until(lambda: len(alice.texts) >= len(answers), 40)
             assert alice.texts == answers
+
+
+async def test_agent_s_file_arrives(
+    bridges: Bridges, log: working.Desk, desk: Desk, alice: XmppUser, blobs: Blobs
+) -> None:
+    with bridges.one("only") as bridge:
+        await bridge.until_said("bridge_connected")
+        alice.say(log.account.bare_jid, "hello")
+        await log.until_said("hello")
+        ticket_id = await only_ticket(log)
+        file = await keep(log.database, blobs, b"\x89PNG")
+        async with log.database.begin() as session:
+            row = await tickets.find(session, ticket_id, lock=True)
+            draft = Draft(AuthorKind.AGENT, "Look", attachments=[file])
+            await tickets.write(session, row, draft, POLICY)
+        await desk.engine.nudge(ThreadRef(kind=ThreadKind.TICKET, id=ticket_id))
+        await until(lambda: len(alice.texts) == 2)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        assert (await client.get(alice.texts[1])).content == b"\x89PNG"
+    assert alice.texts[0] == "Look"
 
 
 async def test_foreign_login_is_survived(
