@@ -21,7 +21,7 @@ from tests.api.platforms import SET_UP
 from tests.api.serving import served
 
 EXAMPLES = 12
-"""For each of some 190 operations; all of it together takes about two minutes."""
+"""For each of some hundred operations; all of it together takes about a minute."""
 
 VISITOR_ID = uuid4()
 Operation = schemathesis.APIOperation[Any, Any, Any, Any]

@@ -13,10 +13,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from temporalio import activity
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from assistant.reply import ModelTrouble, handed_over
+from channels.outlet import NotNow
 from domain.assistance import AssistPolicy
 from domain.conversation_life import (
     Close,
@@ -26,18 +28,38 @@ from domain.conversation_life import (
     Transfer,
 )
 from domain.deadlines import DeadlinePolicy
-from domain.models import AuthorKind, ConversationStatus, Priority, Side, TicketStatus
-from domain.names import TASK_QUEUE_THREADS, conversation_workflow_id, ticket_workflow_id
+from domain.deliveries import Limit
+from domain.errands import Errand, ErrandKind
+from domain.events import Event
+from domain.models import (
+    AuthorKind,
+    ConversationStatus,
+    DeliveryState,
+    EventType,
+    Priority,
+    Side,
+    TicketStatus,
+    Visibility,
+)
+from domain.names import (
+    TASK_QUEUE_THREADS,
+    conversation_workflow_id,
+    errand_workflow_id,
+    ticket_workflow_id,
+)
 from domain.ticket_life import Assign, SetPriority, SetStatus, Snooze
 from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.embedded.temporal import EmbeddedTemporal
 from holdfast.ports import free_port
-from store import attendance, conversations, migrate
+from store import attendance, conversations, migrate, threads, tickets
 from store.database import Database
 from store.presences import Person
 from tests.workflows.answering import ScriptedModel, assisted, spoken
 from tests.workflows.chat_desk import ChatDesk
-from tests.workflows.desk import Desk
+from tests.workflows.desk import Desk, thread_ref
+from tests.workflows.outlets import RecordingOutlet, open_pushed, until_states
+from workers.deliveries import make_delivery_worker
+from workers.errands import make_errand_worker
 from workers.threads import Policies, make_worker
 from workflows.engine import Engine
 
@@ -151,6 +173,41 @@ async def helped_and_handed_over(desk: Desk | ChatDesk, model: ScriptedModel) ->
     return thread_id
 
 
+async def answered_outside(desk: Desk, outlet: RecordingOutlet) -> UUID:
+    """Replies go out in pieces, the first of which is refused once; then the customer is erased."""
+    outlet.fails["one two"] = [NotNow(retry_after=SOON / 10)]
+    ticket_id = await open_pushed(desk, outlet.name)
+    await desk.write(ticket_id, AuthorKind.AGENT, "one two three four")
+    await desk.write(ticket_id, AuthorKind.AGENT, "five")
+    await until_states(desk, ticket_id, DeliveryState.SENT, DeliveryState.SENT)
+    await desk.until_handled(ticket_id)
+    async with desk.database.begin() as session:
+        row = await tickets.find(session, ticket_id, lock=True)
+        erased = Event(type=EventType.ERASED, visibility=Visibility.PUBLIC)
+        await threads.append_event(session, row.locked, erased)
+    await desk.engine.nudge(thread_ref(ticket_id))
+    await desk.until(ticket_id, lambda state: state.status is TicketStatus.CLOSED)
+    return ticket_id
+
+
+async def done_at_the_second_attempt(client: Client) -> Errand:
+    """An errand whose activity fails once."""
+    errand = Errand(kind=ErrandKind.WEBHOOK, id=uuid4())
+    attempts: list[UUID] = []
+
+    @activity.defn(name=ErrandKind.WEBHOOK)
+    async def call(event_id: UUID) -> None:
+        attempts.append(event_id)
+        if len(attempts) < 2:
+            raise RuntimeError("not yet")
+
+    async with make_errand_worker(client, [call]):
+        await Engine(client).start_errand(errand)
+        workflow_id = errand_workflow_id(errand.kind, errand.id)
+        await client.get_workflow_handle(workflow_id).result()
+    return errand
+
+
 async def _say(desk: Desk | ChatDesk, thread_id: UUID) -> None:
     if isinstance(desk, Desk):
         await desk.write(thread_id, AuthorKind.CUSTOMER)
@@ -208,9 +265,23 @@ async def record() -> None:
                     file = HISTORIES / f"conversation_{episode.__name__}.json"
                     if not file.exists():
                         await _keep(client, conversation_workflow_id(await episode(chat)), file)
+                await _record_the_outside(client, desk)
             await _record_the_assistant(client, desk, chat)
             await database.close()
             await asyncio.sleep(1)
+
+
+async def _record_the_outside(client: Client, desk: Desk) -> None:
+    file = HISTORIES / f"ticket_{answered_outside.__name__}.json"
+    if not file.exists():
+        outlet = RecordingOutlet(looks=False, limits=[Limit(100, SOON)], longest=9)
+        async with make_delivery_worker(client, desk.database, outlet, timedelta(hours=1)):
+            ticket_id = await answered_outside(desk, outlet)
+            await _keep(client, ticket_workflow_id(ticket_id), file)
+    file = HISTORIES / f"errand_{done_at_the_second_attempt.__name__}.json"
+    if not file.exists():
+        errand = await done_at_the_second_attempt(client)
+        await _keep(client, errand_workflow_id(errand.kind, errand.id), file)
 
 
 async def _record_the_assistant(client: Client, desk: Desk, chat: ChatDesk) -> None:

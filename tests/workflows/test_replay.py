@@ -15,12 +15,15 @@ from temporalio.workflow import NondeterminismError
 
 from domain import names
 from domain.conversation_life import ConversationInput
+from domain.errands import Errand
 from domain.ticket_life import TicketInput
 from workflows.conversation import ConversationWorkflow
+from workflows.errand import ErrandWorkflow
 from workflows.ticket import TicketWorkflow
 
 FOLDER = Path(__file__).parents[1] / "histories"
 TICKETS = sorted(FOLDER.glob("ticket_*.json"))
+ERRANDS = sorted(FOLDER.glob("errand_*.json"))
 CONVERSATIONS = sorted(FOLDER.glob("conversation_*.json"))
 
 
@@ -35,11 +38,14 @@ def replayer(*workflows: type) -> Replayer:
 def test_there_are_histories() -> None:
     assert len(TICKETS) >= 3
     assert len(CONVERSATIONS) >= 3
+    assert ERRANDS
 
 
-@pytest.mark.parametrize("file", TICKETS + CONVERSATIONS, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", TICKETS + CONVERSATIONS + ERRANDS, ids=lambda file: file.stem)
 async def test_recorded_history_replays(file: Path) -> None:
-    await replayer(TicketWorkflow, ConversationWorkflow).replay_workflow(recorded(file))
+    await replayer(TicketWorkflow, ConversationWorkflow, ErrandWorkflow).replay_workflow(
+        recorded(file)
+    )
 
 
 @workflow.defn(name=names.TICKET_WORKFLOW)
@@ -60,7 +66,19 @@ class ReorderedConversation:
         await workflow.sleep(1)
 
 
-@pytest.mark.parametrize("file", TICKETS + CONVERSATIONS, ids=lambda file: file.stem)
+@workflow.defn(name=names.ERRAND_WORKFLOW)
+class ReorderedErrand:
+    """The same for errands."""
+
+    @workflow.run
+    async def run(self, errand: Errand) -> None:
+        await workflow.sleep(1)
+
+
+REORDERED = (ReorderedTicket, ReorderedConversation, ReorderedErrand)
+
+
+@pytest.mark.parametrize("file", TICKETS + CONVERSATIONS + ERRANDS, ids=lambda file: file.stem)
 async def test_changed_order_of_commands_is_noticed(file: Path) -> None:
     with pytest.raises(NondeterminismError):
-        await replayer(ReorderedTicket, ReorderedConversation).replay_workflow(recorded(file))
+        await replayer(*REORDERED).replay_workflow(recorded(file))
