@@ -107,7 +107,7 @@ async def upload(
     whatever the form says, and a type that browsers would run is `application/octet-stream`."""
     await services.count_message(caller)
     form = FileInForm(request.headers.get("content-type", ""))
-    with services.uploads.take(caller.key):
+    with services.uploads.take(caller.key, by_customer=caller.is_customer):
         received = await take_in(
             services.database, services.blobs, form.read(_sent(request)), uploaded_by=caller.key
         )

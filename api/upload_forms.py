@@ -14,6 +14,8 @@ from domain.errors import InvalidRequest
 FIELD = "file"
 _LONGEST_BOUNDARY = 70
 """RFC 2046, 5.1.1."""
+_MOST_PARTS = 50
+"""Each takes as long as kilobytes of a file: a form of nothing else would hold up everybody."""
 
 
 class FileInForm:
@@ -28,6 +30,7 @@ class FileInForm:
         self._place: Literal["before", "within", "after"] = "before"
         self._complete = False
         self._empty = True
+        self._parts = 0
         self._header = bytearray()
         self._value = bytearray()
         self._headers: dict[bytes, bytes] = {}
@@ -66,6 +69,9 @@ class FileInForm:
             raise InvalidRequest("The file is empty.")
 
     def _begin_part(self) -> None:
+        self._parts += 1
+        if self._parts > _MOST_PARTS:
+            raise InvalidRequest("The form has too many fields. Send the file alone.")
         self._headers = {}
 
     def _read_header(self, data: bytes, start: int, end: int) -> None:

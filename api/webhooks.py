@@ -29,6 +29,9 @@ OPEN = allow_anybody(unlimited=True)
 """The signature is the token, and calls are counted after it."""
 MAX_META_BODY = 3 * 1024 * 1024
 """Bytes, as Meta says."""
+_META_PATIENCE = 30.0
+"""Seconds: Meta puts up to a thousand events into one body, and each is a transaction. What has not
+been taken by then comes again."""
 _LARGE = 64 * 1024
 
 _WRONG_TOKEN = "hub.verify_token is not the one that was set here, or hub.challenge is missing."  # noqa: S105  no password
@@ -81,7 +84,9 @@ HubMode = Annotated[ShortText | None, Query(alias="hub.mode")]
 HubToken = Annotated[ShortText | None, Query(alias="hub.verify_token")]
 HubChallenge = Annotated[ShortText | None, Query(alias="hub.challenge")]
 
-meta_router = Routes(prefix="/api/webhooks", tags=["Webhooks"], max_body=MAX_META_BODY)
+meta_router = Routes(
+    prefix="/api/webhooks", tags=["Webhooks"], max_body=MAX_META_BODY, patience=_META_PATIENCE
+)
 router = Routes(prefix="/api/webhooks", tags=["Webhooks"])
 
 

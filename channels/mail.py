@@ -102,8 +102,7 @@ def _mail(message: Message, raw: bytes, ours: Collection[str]) -> Mail | NotAMai
     subject = header_text(header_of(message, "subject"))[:_LONGEST_SUBJECT]
     report = report_of(message)
     message_id = _message_id(message, raw)
-    # Ours come back by lists and by rules that forward, under another sender's name too.
-    is_own = address in ours or our_message(message_id) is not None
+    is_own = address in ours or _went_out_from(ours, message_id)
     kind = MailKind.OWN if is_own else kind_of(message, address, subject, report)
     answers = bool(in_reply_to or references)
     content = _Content(fold=answers and not _FORWARDED.match(subject))
@@ -238,6 +237,18 @@ def _message_id(message: Message, raw: bytes) -> str:
     if found and found[0].isprintable() and found[0].isascii():
         return found[0]
     return f"<{hashlib.sha256(raw).hexdigest()}@no-message-id.invalid>"
+
+
+def _went_out_from(ours: Collection[str], message_id: str) -> bool:
+    """Ours come back by lists and by rules that forward, under another sender's name too; those of
+    another Holdfast are somebody's answers."""
+    if our_message(message_id) is None:
+        return False
+    # There are few of them.
+    from channels.mail_writing import wire_address
+
+    domain = message_id.rstrip(">").rpartition("@")[2].lower()
+    return domain in {wire_address(each).rpartition("@")[2] for each in ours}
 
 
 def _date(value: str) -> datetime | None:

@@ -92,7 +92,8 @@ async def export(session: AsyncSession, customer_id: UUID, by: str) -> CustomerR
         CustomerRequest.kind == RequestKind.EXPORT,
         CustomerRequest.state == RequestState.PENDING,
     )
-    return await session.scalar(waiting.limit(1)) or await _add(session, RequestKind.EXPORT, customer_id, by)
+    known = await session.scalar(waiting.limit(1))
+    return known or await _add(session, RequestKind.EXPORT, customer_id, by)
 
 
 async def erase(session: AsyncSession, customer_id: UUID, by: str) -> CustomerRequest:

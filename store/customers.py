@@ -55,6 +55,11 @@ async def find_claimed(session: AsyncSession, customer_id: UUID) -> Customer | N
     return (await _claim(session, customer_id))[0]
 
 
+async def merged_with(session: AsyncSession, customer_id: UUID) -> list[UUID]:
+    """The customer, and all who were merged into them."""
+    return list(await session.scalars(_MERGED, {"id": customer_id}))
+
+
 async def find_owner_of(session: AsyncSession, email: str) -> Customer | None:
     """Who has this address, merged or not."""
     return await session.scalar(
@@ -251,6 +256,16 @@ async def _names_of(session: AsyncSession, people: Sequence[UUID]) -> set[str]:
 
 
 _TURN = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 1))")
+_MERGED = text(
+    """
+    WITH RECURSIVE same AS (
+        SELECT id FROM customers WHERE id = :id
+        UNION
+        SELECT customers.id FROM customers JOIN same ON merged_into = same.id
+    )
+    SELECT id FROM same
+    """
+)
 _NAMES = text(
     """
     WITH RECURSIVE same AS (

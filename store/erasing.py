@@ -46,7 +46,7 @@ async def forget_names(database: Database, request: CustomerRequest) -> None:
     async with database.begin() as session:
         await customers.take_turn_of(session, request.customer_id)
         locked = await customer_requests.get(session, request.id, lock=True)
-        people = await _people(session, request.customer_id)
+        people = await customers.merged_with(session, request.customer_id)
         if locked.result is None:
             # What is still to be looked for elsewhere; gone when the request is done.
             locked.result = {"names": await _known_by(session, people)}
@@ -71,7 +71,7 @@ async def next_threads(
     session: AsyncSession, request: CustomerRequest, after: UUID | None
 ) -> list[tuple[ThreadKind, UUID]]:
     """Some of the person's threads that are not done with, in the order of their ids."""
-    people = await _people(session, request.customer_id)
+    people = await customers.merged_with(session, request.customer_id)
     asked = {"people": people, "request": request.id, "after": after, "limit": _BATCH}
     rows = await session.execute(_NEXT_THREADS, asked)
     return [(ThreadKind(row.kind), row.id) for row in rows]
@@ -109,7 +109,7 @@ async def forget_mentions(database: Database, request: CustomerRequest) -> None:
     """Erase what agents have asked the assistant of the person, and answers kept for whoever asks
     again."""
     async with database.begin() as session:
-        people = await _people(session, request.customer_id)
+        people = await customers.merged_with(session, request.customer_id)
         locked = await customer_requests.get(session, request.id)
         names = (locked.result or {}).get("names", [])
     await erased_rows.forget_mentions(database, people, names)
@@ -126,7 +126,7 @@ async def finish(database: Database, request: CustomerRequest) -> None:
 
 async def exports_of(session: AsyncSession, request: CustomerRequest) -> Sequence[UUID]:
     """Requests whose files are to be deleted."""
-    people = await _people(session, request.customer_id)
+    people = await customers.merged_with(session, request.customer_id)
     query = select(CustomerRequest.id).where(
         CustomerRequest.customer_id.in_(people), CustomerRequest.kind == RequestKind.EXPORT
     )
@@ -144,25 +144,10 @@ async def _note(session: AsyncSession, request_id: UUID, what: str, name: str) -
     return noted is not None
 
 
-async def _people(session: AsyncSession, customer_id: UUID) -> list[UUID]:
-    """The customer, and all who were merged into them."""
-    return list(await session.scalars(_PEOPLE, {"id": customer_id}))
-
-
 async def _known_by(session: AsyncSession, people: Sequence[UUID]) -> list[str]:
     return list(await session.scalars(_KNOWN_BY, {"people": list(people)}))
 
 
-_PEOPLE = text(
-    """
-    WITH RECURSIVE same AS (
-        SELECT id FROM customers WHERE id = :id
-        UNION
-        SELECT customers.id FROM customers JOIN same ON merged_into = same.id
-    )
-    SELECT id FROM same
-    """
-)
 _KNOWN_BY = text(
     r"""
     SELECT DISTINCT name FROM (

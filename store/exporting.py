@@ -95,8 +95,10 @@ async def _threads(
 ) -> AsyncIterator[bytes]:
     after: UUID | None = None
     while True:
-        asked = {"id": customer_id, "after": after, "limit": _THREADS}
         async with database.begin() as session:
+            # What a merge has not moved yet is still in the other name.
+            people = await customers.merged_with(session, customer_id)
+            asked = {"people": people, "after": after, "limit": _THREADS}
             page = (await session.execute(statement, asked)).mappings().all()
         for row in page:
             if after is not None:
@@ -178,14 +180,16 @@ _TICKETS = text(
     """
     SELECT id, number, subject, status, priority, channel, channel_identity, origin_platform_id,
         tags, conversation_id, follow_up_of, created_at
-    FROM tickets WHERE customer_id = :id AND (CAST(:after AS uuid) IS NULL OR id > :after)
+    FROM tickets
+    WHERE customer_id = ANY(:people) AND (CAST(:after AS uuid) IS NULL OR id > :after)
     ORDER BY id LIMIT :limit
     """
 )
 _CONVERSATIONS = text(
     """
     SELECT id, status, tags, metadata, contact_email, close_reason, ticket_id, created_at, closed_at
-    FROM conversations WHERE customer_id = :id AND (CAST(:after AS uuid) IS NULL OR id > :after)
+    FROM conversations
+    WHERE customer_id = ANY(:people) AND (CAST(:after AS uuid) IS NULL OR id > :after)
     ORDER BY id LIMIT :limit
     """
 )

@@ -18,6 +18,7 @@ from domain.events import Event
 from domain.models import AuthorKind, DeliveryState, EventType
 from store import deliveries, threads
 from store.channel_tables import Contact, DeliveryPiece
+from store.erased_rows import ERASED
 from store.tables import Delivery, Message, Ticket
 
 
@@ -91,11 +92,10 @@ async def name(
     session: AsyncSession, thread_id: UUID, seq: int, piece: int, external_id: str
 ) -> None:
     """Note what the other side calls a piece of a locked message, unless another is called so: an
-    echo of one was taken for the other, which says the same."""
+    echo of one was taken for the other, which says the same. Of what was erased since nothing is
+    noted: platforms' names hold addresses."""
     other = aliased(DeliveryPiece)
-    taken = exists().where(
-        other.outlet == DeliveryPiece.outlet, other.external_id == external_id
-    )
+    taken = exists().where(other.outlet == DeliveryPiece.outlet, other.external_id == external_id)
     await session.execute(
         update(DeliveryPiece)
         .where(
@@ -103,6 +103,7 @@ async def name(
             DeliveryPiece.seq == seq,
             DeliveryPiece.piece == piece,
             DeliveryPiece.external_id.is_(None),
+            DeliveryPiece.address != ERASED,
             ~taken,
         )
         .values(external_id=external_id)
@@ -144,9 +145,11 @@ async def give_up_on(session: AsyncSession, outgoing: Outgoing, piece: int, erro
 
 async def again(session: AsyncSession, thread_id: UUID, seq: int) -> bool:
     """Have a message that has not arrived, or may not have, sent again: from the first piece on of
-    which that is so. False when there is no such message."""
+    which that is so. False when there is no such message, or it was erased."""
     row = await session.get(Delivery, (thread_id, seq), with_for_update={"key_share": True})
-    if row is None or row.state not in (DeliveryState.FAILED, DeliveryState.UNKNOWN):
+    if row is None or row.address == ERASED:
+        return False
+    if row.state not in (DeliveryState.FAILED, DeliveryState.UNKNOWN):
         return False
     row.state = DeliveryState.PENDING
     row.error = row.first_tried_at = None

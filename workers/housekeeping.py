@@ -8,6 +8,7 @@ from sqlalchemy import exc
 
 from store import (
     command_texts,
+    delivery_news,
     heartbeats,
     idempotency,
     ticket_lists,
@@ -23,6 +24,9 @@ _PAUSE = 30.0
 _SENT_AGAIN = timedelta(days=7)
 """So long after a stanza a client that lost its connection may send it again."""
 
+_SENDING_LASTS = timedelta(days=1)
+"""Longer than any call whose answer tells the name of what was sent."""
+
 
 async def keep_house(database: Database) -> None:
     """Until cancelled: fold the tallies, and forget answers that nobody will ask for again."""
@@ -32,6 +36,7 @@ async def keep_house(database: Database) -> None:
             _forget_answers,
             _forget_texts,
             _forget_people,
+            _forget_news,
             _forget_webhooks,
         ):
             try:
@@ -63,6 +68,12 @@ async def _forget_people(database: Database) -> None:
     async with database.begin() as session:
         await xmpp.forget_presences(session)
         await xmpp.forget_origins(session, _SENT_AGAIN)
+
+
+async def _forget_news(database: Database) -> None:
+    """Of messages that others have sent by the same account, or that were erased since."""
+    async with database.begin() as session:
+        await delivery_news.forget_early(session, _SENDING_LASTS)
 
 
 async def _forget_webhooks(database: Database) -> None:

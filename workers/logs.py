@@ -7,6 +7,9 @@ from typing import Literal
 import structlog
 from structlog.typing import Processor
 
+_TELL_ADDRESSES = ("httpx", "httpcore")
+"""Libraries that log each call with its whole address, which may hold people's ids and keys."""
+
 
 def configure(level: str, form: Literal["console", "json"]) -> None:
     """Log for people, or one JSON object a line for machines; of all libraries alike."""
@@ -46,3 +49,5 @@ def configure(level: str, form: Literal["console", "json"]) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    for name in _TELL_ADDRESSES:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -10,6 +10,9 @@ certificates = "."
 interfaces = { "127.0.0.1" }
 c2s_ports = { 5222 }
 c2s_direct_tls_ports = {}
+http_interfaces = { "127.0.0.1" }
+http_ports = { 5280 }
+https_ports = {}
 run_as_root = true -- heeded only where it is started by root, as in a container
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
@@ -24,3 +27,6 @@ modules_disabled = { "s2s" }
 archive_expires_after = "never"
 
 VirtualHost "localhost"
+
+Component "upload.localhost" "http_file_share" -- agents' files
+	http_host = "127.0.0.1"

@@ -547,7 +547,6 @@ class TestEchoes:
         assert [each["content"] for each in timeline] == ["Hi", "Hello"]
         assert timeline[1]["delivery"]["state"] == "sent"
 
-
     async def test_what_another_program_sends_along_does_not_make_it_ours(
         self, client: httpx.AsyncClient
     ) -> None:

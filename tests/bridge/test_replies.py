@@ -48,7 +48,7 @@ class TestSending:
             await until(lambda: person.texts == ["a reply"])
 
     async def test_second_attempt_doubles_nothing(self, desk: Desk, alice: Account) -> None:
-        async with desk.working(), XmppUser.online(alice) as person:
+        async with desk.working(), XmppUser.online(alice, silent=True) as person:
             ticket_id = await open_ticket(desk, person)
             await send(desk, await reply(desk, ticket_id))
             again = await attempt(desk, ticket_id)

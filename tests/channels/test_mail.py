@@ -194,7 +194,20 @@ class TestWhoWroteIt:
 
     def test_a_mail_of_ours_that_comes_back_is_ours_whoever_sends_it(self) -> None:
         raw = f"From: list@x.org\nMessage-ID: {mails.OURS}\n\nhi".encode()
-        assert read(raw).kind is MailKind.OWN
+        assert read(raw, "support@holdfast.example").kind is MailKind.OWN
+        assert read(raw, "support@bücher.example").kind is not MailKind.OWN
+        shouted = raw.replace(b"@holdfast.example", b"@Holdfast.Example")
+        assert read(shouted, "support@holdfast.example").kind is MailKind.OWN
+
+    def test_a_mail_of_another_holdfast_is_somebodys(self) -> None:
+        name = mails.OURS.replace("@holdfast.example", "@other.example")
+        raw = f"From: support@other.example\nMessage-ID: {name}\n\nhi".encode()
+        assert read(raw, "support@holdfast.example").kind is MailKind.PERSON
+
+    def test_our_domain_is_known_as_it_is_written_on_the_wire(self) -> None:
+        name = mails.OURS.replace("@holdfast.example", "@xn--bcher-kva.example")
+        raw = f"From: list@x.org\nMessage-ID: {name}\n\nhi".encode()
+        assert read(raw, "support@bücher.example").kind is MailKind.OWN
 
     @pytest.mark.parametrize(("raw", "fate", "status"), mails.REPORTS)
     def test_reports_say_of_what_and_how_it_went(

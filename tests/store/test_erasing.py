@@ -383,7 +383,10 @@ async def test_replies_that_wait_are_not_sent(database: Database, blobs: Blobs) 
     await erased(database, blobs, customer.id)
     async with database.begin() as session:
         states = set(await session.scalars(text("SELECT state FROM deliveries")))
+        replies = (await session.execute(text("SELECT thread_id, seq FROM deliveries"))).all()
+        again = [await outbox.again(session, *each) for each in replies]
     assert states == {"failed"}
+    assert set(again) == {False}
 
 
 async def test_what_platforms_tell_of_an_erased_reply_leaves_no_trace(

@@ -13,13 +13,21 @@ from sqlalchemy import text
 
 from domain.ids import customer_id_text, ticket_id_text
 from domain.models import AuthorKind, Visibility
-from store import conversations, customer_requests, erasing, exporting, tickets
+from store import conversations, customer_requests, erasing, exporting, merging, tickets
 from store.blobs import Blobs
 from store.customer_tables import CustomerRequest
 from store.database import Database
 from store.threads import Draft
 from tests.store.chatting import say
-from tests.store.people import carry_out, erase, merge, somebody, talk_of, ticket_of
+from tests.store.people import (
+    carry_out,
+    erase,
+    merge,
+    owner_of,
+    somebody,
+    talk_of,
+    ticket_of,
+)
 from tests.store.writing import POLICY, write
 
 
@@ -97,6 +105,26 @@ async def test_tells_who_was_merged(database: Database, blobs: Blobs) -> None:
     file = await exported(database, blobs, into)
     assert [each["name"] for each in file["merged"]] == ["Old"]
     assert [each["kind"] for each in file["requests"]] == ["merge", "export"]
+
+
+async def test_what_a_merge_has_not_moved_yet_is_in_it(
+    database: Database, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, into = await somebody(database, "1"), await somebody(database, "2")
+    ticket_id = await ticket_of(database, left, "My words")
+    async with database.begin() as session:
+        await session.execute(text("UPDATE tickets SET status = 'closed'"))
+
+    async def dies(*_: object) -> bool:
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(merging, "_merge_some", dies)
+        with pytest.raises(ConnectionError):
+            await carry_out(database, blobs, await merge(database, left, into))
+    assert await owner_of(database, ticket_id) == left
+    (ticket,) = (await exported(database, blobs, into))["tickets"]
+    assert [each["content"] for each in ticket["messages"]] == ["My words"]
 
 
 async def test_nobody_elses_is_in_it(database: Database, blobs: Blobs) -> None:
