@@ -1,12 +1,13 @@
 """Outgoing webhooks: what integrators can be told of, and when they are called again."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field
 
 from domain.models import EventType, ThreadKind
 
@@ -43,15 +44,24 @@ class EventState(StrEnum):
 
 _THREADS = "|".join(ThreadKind)
 _EVENTS = "|".join(("created", *EventType))
+_PATTERN = (
+    rf"^(\*|({_THREADS}|message|note)\.\*|(message|note)\.created|({_THREADS})\.({_EVENTS}))$"
+)
+
+
+def _told_of(kind: str) -> str:
+    if not re.fullmatch(_PATTERN, kind):
+        raise ValueError("must be a kind of event, like ticket.created, or ticket.*, or *")
+    return kind
+
+
 EventPattern = Annotated[
     str,
-    StringConstraints(
-        pattern=rf"^(\*|({_THREADS}|message|note)\.\*|(message|note)\.created"
-        rf"|({_THREADS})\.({_EVENTS}))$"
-    ),
+    AfterValidator(_told_of),
     Field(
         description="A kind, or `ticket.*`, or `*` for all.",
         examples=["ticket.created", "message.created", "conversation.*"],
+        json_schema_extra={"pattern": _PATTERN},
     ),
 ]
 

@@ -104,7 +104,12 @@ def _post_all(target: str, calls: Iterable[tuple[bytes, Mapping[str, str]]]) -> 
     # What is on this machine is not asked for through a proxy.
     with httpx.Client(timeout=_PATIENCE, trust_env=False) as client:
         for number, (body, headers) in enumerate(calls, 1):
-            answer = _post(client, target, body, headers)
+            try:
+                answer = _post(client, target, body, headers)
+            except NotRunning as error:
+                if number == 1:
+                    raise
+                raise NotRunning(f"{error} {number - 1} were taken before.") from None
             shown = f"{answer.status_code} {' '.join(answer.text.split())[:_LONGEST_ANSWER]}"
             if answer.status_code != httpx.codes.OK:
                 raise SetupError(f"{target} answers {shown} to message {number}.")

@@ -61,9 +61,12 @@ class Relay:
         while full:
             await self._engine.check()
             async with self._database.begin() as session:
-                due = await errands.overdue(session, _BATCH)
-            await asyncio.gather(*(self._start_errand(errand) for errand in due))
-            full = len(due) >= _BATCH
+                claim = await errands.overdue(session, _BATCH)
+            if claim.errands:
+                await asyncio.gather(*(self._start_errand(each) for each in claim.errands))
+                async with self._database.begin() as session:
+                    await errands.started(session, claim)
+            full = len(claim.errands) >= _BATCH
 
     async def _restore_workflows(self) -> None:
         """Give every open thread whose workflow is gone a new one.

@@ -284,19 +284,24 @@ class TestAuthors:
 
 
 class TestPace:
+    @pytest.fixture
+    def config(self, config: ApiConfig) -> ApiConfig:
+        """Few enough for the slowest machine to exceed in ten seconds."""
+        return config.model_copy(update={"rate_limit_messages": 3})
+
     async def test_customer_who_writes_too_fast_is_told_to_wait(
         self, create: Create, client: httpx.AsyncClient
     ) -> None:
         ticket = await create()
-        answers = [await write(client, ticket, EVE) for _ in range(21)]
-        assert [answer.status_code for answer in answers] == [200] * 20 + [429]
+        answers = [await write(client, ticket, EVE) for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200] * 3 + [429]
         assert int(answers[-1].headers["Retry-After"]) <= 10
 
     async def test_agents_may_write_as_fast_as_they_can(
         self, create: Create, client: httpx.AsyncClient
     ) -> None:
         ticket = await create()
-        answers = [await write(client, ticket, ADA) for _ in range(21)]
+        answers = [await write(client, ticket, ADA) for _ in range(4)]
         assert {answer.status_code for answer in answers} == {200}
 
 

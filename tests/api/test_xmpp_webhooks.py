@@ -11,6 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from api.config import ApiConfig
 from domain.models import TicketStatus
 from domain.principals import Role, Scope
 from store.database import Database
@@ -217,14 +218,19 @@ class TestIncoming:
 
 
 class TestPace:
+    @pytest.fixture
+    def config(self, config: ApiConfig) -> ApiConfig:
+        """Few enough for the slowest machine to exceed in ten seconds."""
+        return config.model_copy(update={"rate_limit_messages": 3})
+
     async def test_each_jid_has_a_pace_of_its_own(
         self, client: httpx.AsyncClient, key: dict[str, str]
     ) -> None:
         async def said(jid: str) -> httpx.Response:
             return await client.post(INCOMING, headers=key, json={"from_jid": jid, "body": "x"})
 
-        answers = [await said(f"{JID}/{n}") for n in range(21)]
-        assert [each.status_code for each in answers] == [200] * 20 + [429]
+        answers = [await said(f"{JID}/{n}") for n in range(4)]
+        assert [each.status_code for each in answers] == [200] * 3 + [429]
         assert int(answers[-1].headers["Retry-After"]) <= 10
         assert (await said("other@domain.com")).status_code == 200
 

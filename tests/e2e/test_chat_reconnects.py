@@ -22,6 +22,8 @@ from tests.e2e.logs import until_handled
 from tests.e2e.stack import Stack, until
 from tests.holdfast.running import bare_environment
 
+pytestmark = pytest.mark.alone
+
 CONVERSATIONS = 50
 AGENTS = 10
 MESSAGES = 10_000
