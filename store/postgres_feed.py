@@ -101,8 +101,9 @@ class PostgresFeed:
     async def _listen(self, connection: AsyncConnection) -> None:
         """Pass on what is announced, until the connection is lost: this raises in the end."""
         beat = f"holdfast_beat_{connection.info.backend_pid}"
-        for channel in (*_CHANNELS, beat):
-            await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+        async with asyncio.timeout(self._heartbeat):
+            for channel in (*_CHANNELS, beat):
+                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
         self._failures = 0
         log.info("feed_listening")
         # What was committed before this moment was not announced to us.

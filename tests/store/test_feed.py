@@ -42,10 +42,19 @@ async def until_reset(watch: Watch) -> None:
 _FEED = "FROM pg_stat_activity WHERE application_name = %s AND datname = current_database()"
 
 
-async def backend_of_feed(connection: AsyncConnection) -> int:
-    row = await (await connection.execute(f"SELECT pid {_FEED}", [APPLICATION_NAME])).fetchone()
-    assert row is not None
-    return int(row[0])
+async def freeze_feed(connection: AsyncConnection) -> int:
+    """Stop its backend while that does nothing, and return its process id. One that is stopped
+    in the middle may hold a lock of the server's, and then nobody at all can listen."""
+    while True:
+        row = await (await connection.execute(f"SELECT pid {_FEED}", [APPLICATION_NAME])).fetchone()
+        assert row is not None
+        backend = int(row[0])
+        os.kill(backend, signal.SIGSTOP)
+        asked = f"SELECT wait_event {_FEED}"
+        row = await (await connection.execute(asked, [APPLICATION_NAME])).fetchone()
+        if row is not None and row[0] == "ClientRead":
+            return backend
+        os.kill(backend, signal.SIGCONT)
 
 
 async def end_feed(connection: AsyncConnection) -> None:
@@ -122,8 +131,7 @@ class TestPostgresFeed:
     async def test_silent_connection_is_given_up(self, listening: Feed, database: Database) -> None:
         async with await AsyncConnection.connect(database.dsn, autocommit=True) as connection:
             with listening.watch() as watch:
-                stopped = await backend_of_feed(connection)
-                os.kill(stopped, signal.SIGSTOP)
+                stopped = await freeze_feed(connection)
                 try:
                     await until_reset(watch)
                     ticket_id = await open_ticket(database)
