@@ -105,21 +105,6 @@ async def take_from_messenger(
     return await _take(request, services, Channel.FACEBOOK, messenger.parse)
 
 
-@router.get(
-    "/facebook",
-    dependencies=[OPEN],
-    responses=describe(NotSigned, NotConfigured) | _CHALLENGE,
-)
-async def verify_for_messenger(
-    services: ServicesDep,
-    mode: HubMode = None,
-    token: HubToken = None,
-    challenge: HubChallenge = None,
-) -> Response:
-    """Meta asks whether this address is ours, and gets its challenge back."""
-    return _verified(services, mode, token, challenge)
-
-
 @meta_router.post(
     "/whatsapp",
     response_model=Stored,
@@ -136,18 +121,27 @@ async def take_from_whatsapp(
 
 
 @router.get(
+    "/facebook",
+    dependencies=[OPEN],
+    responses=describe(NotSigned, NotConfigured) | _CHALLENGE,
+)
+@router.get(
     "/whatsapp",
     dependencies=[OPEN],
     responses=describe(NotSigned, NotConfigured) | _CHALLENGE,
 )
-async def verify_for_whatsapp(
+async def verify_for_meta(
     services: ServicesDep,
     mode: HubMode = None,
     token: HubToken = None,
     challenge: HubChallenge = None,
 ) -> Response:
     """Meta asks whether this address is ours, and gets its challenge back."""
-    return _verified(services, mode, token, challenge)
+    word = _set_up(services.config.accounts.meta.verify_token, "META_VERIFY_TOKEN")
+    answer = meta.challenge(mode, token, challenge, word)
+    if answer is None:
+        raise NotSigned(_WRONG_TOKEN)
+    return PlainTextResponse(answer)
 
 
 @router.post(
@@ -198,16 +192,6 @@ async def _take(
 
 def _read(parse: Callable[[JsonValue], Sequence[Heard]], body: bytes) -> Sequence[Heard]:
     return parse(parse_json(body))
-
-
-def _verified(
-    services: ServicesDep, mode: str | None, token: str | None, challenge: str | None
-) -> Response:
-    word = _set_up(services.config.accounts.meta.verify_token, "META_VERIFY_TOKEN")
-    answer = meta.challenge(mode, token, challenge, word)
-    if answer is None:
-        raise NotSigned(_WRONG_TOKEN)
-    return PlainTextResponse(answer)
 
 
 def _app_secret(services: ServicesDep) -> SecretStr:

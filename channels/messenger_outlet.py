@@ -18,9 +18,9 @@ from channels.graph import Graph, new_client
 from channels.graph_errors import MESSENGER, MESSENGER_CLOSED
 from channels.multipart import Form
 from channels.outgoing_files import Attachment, is_elsewhere, opened
-from channels.outlet import Limit, Uncertain, Undeliverable
+from channels.outlet import Limit, Uncertain, Undeliverable, cut
 from channels.untrusted import Object, name
-from domain.deliveries import Outgoing, Piece, piece_id, pieces_of
+from domain.deliveries import Outgoing, Piece, piece_id
 from domain.models import AuthorKind
 
 _LONGEST = 2_000
@@ -49,10 +49,7 @@ class MessengerOutlet:
         await self._client.aclose()
 
     def pieces(self, outgoing: Outgoing) -> Sequence[Piece]:
-        pieces = pieces_of(outgoing.content, outgoing.attachments, _LONGEST)
-        if not pieces:
-            raise Undeliverable("empty", "The message is empty.")
-        return pieces
+        return cut(outgoing, _LONGEST)
 
     def external_id(self, outgoing: Outgoing, piece: Piece) -> None:
         """Meta's to say."""

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from domain.deliveries import Limit as Limit
-from domain.deliveries import Outgoing, Piece
+from domain.deliveries import Outgoing, Piece, pieces_of
 from domain.errors import HoldfastError
 
 
@@ -80,3 +80,12 @@ class Outlet(Protocol):
     async def send(self, outgoing: Outgoing, piece: Piece) -> str | None:
         """Return when the platform has the piece, with what it calls it, where that is the
         platform's to say. Raises Undeliverable, NotNow, Uncertain and Paused."""
+
+
+def cut(outgoing: Outgoing, longest: int) -> Sequence[Piece]:
+    """As `pieces`, for platforms that take texts of at most `longest` characters and each file
+    by itself. Raises Undeliverable for a message without either."""
+    pieces = pieces_of(outgoing.content, outgoing.attachments, longest)
+    if not pieces:
+        raise Undeliverable("empty", "The message is empty.")
+    return pieces

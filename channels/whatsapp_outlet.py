@@ -18,9 +18,9 @@ from channels.graph import Graph, new_client
 from channels.graph_errors import WHATSAPP, WHATSAPP_CLOSED
 from channels.multipart import Form
 from channels.outgoing_files import is_elsewhere, name_of, opened
-from channels.outlet import Limit, NotNow, Uncertain, Undeliverable
+from channels.outlet import Limit, NotNow, Uncertain, Undeliverable, cut
 from channels.untrusted import Object, at, name
-from domain.deliveries import Outgoing, Piece, piece_id, pieces_of
+from domain.deliveries import Outgoing, Piece, piece_id
 
 _LONGEST = 4_096
 _WINDOW = timedelta(hours=24)
@@ -60,10 +60,7 @@ class WhatsAppOutlet:
         await self._client.aclose()
 
     def pieces(self, outgoing: Outgoing) -> Sequence[Piece]:
-        pieces = pieces_of(outgoing.content, outgoing.attachments, _LONGEST)
-        if not pieces:
-            raise Undeliverable("empty", "The message is empty.")
-        return pieces
+        return cut(outgoing, _LONGEST)
 
     def external_id(self, outgoing: Outgoing, piece: Piece) -> None:
         """Meta's to say."""

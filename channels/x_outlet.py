@@ -16,9 +16,9 @@ from pydantic import JsonValue
 from pydantic_core import from_json
 
 from channels.accounts import XAccount
-from channels.outlet import Limit, NotNow, Paused, Uncertain, Undeliverable
+from channels.outlet import Limit, NotNow, Paused, Uncertain, Undeliverable, cut
 from channels.untrusted import Object, at, name, objects, short
-from domain.deliveries import Outgoing, Piece, pieces_of
+from domain.deliveries import Outgoing, Piece
 
 _LONGEST = 10_000
 """Characters of one message."""
@@ -89,10 +89,7 @@ class XOutlet:
         await self._client.aclose()
 
     def pieces(self, outgoing: Outgoing) -> Sequence[Piece]:
-        pieces = pieces_of(outgoing.content, outgoing.attachments, _LONGEST)
-        if not pieces:
-            raise Undeliverable("empty", "The message is empty.")
-        return pieces
+        return cut(outgoing, _LONGEST)
 
     def external_id(self, outgoing: Outgoing, piece: Piece) -> None:
         """X gives them their ids."""
